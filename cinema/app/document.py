@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Final, cast
 
 from cinema import __version__, features
-from cinema.app.features import ERRORS
+from cinema.app.features import ERRORS, PRODUCT
 from cinema.http.document.openapi import openapi_document
 from cinema.http.routes import Declared, Route, bound
 
@@ -17,7 +17,7 @@ CONTROL: Final = "/control/"
 
 def declared_document() -> dict[str, Any]:
     """The document of the edge for clients, as a node without demo data serves it."""
-    return openapi_document(_declared(), ERRORS, version=__version__)
+    return openapi_document(_declared(), ERRORS, PRODUCT, version=__version__)
 
 
 def _declared() -> Iterator[Route]:

@@ -26,6 +26,7 @@ from cinema.features.loyalty.build import LOYALTY
 from cinema.features.messages.build import MESSAGES
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.operations.build import OPERATIONS
+from cinema.features.owned import SHOWTIMES as SHOWTIMES_OWNED
 from cinema.features.payments.build import PAYMENTS
 from cinema.features.presale.build import PRESALE
 from cinema.features.pricing.build import PRICING
@@ -43,6 +44,7 @@ from cinema.features.waitlist.build import WAITLIST
 from cinema.features.watching.build import WATCHING
 from cinema.features.webhooks.build import WEBHOOKS
 from cinema.features.website.build import WEBSITE
+from cinema.http.document.openapi import Product
 from cinema.http.errors import error_table
 from cinema.integrations.forks import ForkServer
 from cinema.storage.journal.branches import RowBranches
@@ -84,6 +86,17 @@ FEATURES: Final[dict[str, Listed]] = {
 
 ERRORS: Final = error_table(one.errors for one in FEATURES.values())
 """The answer for each code with which a client may be refused."""
+
+PRODUCT: Final = Product(
+    title="cinema",
+    about="""\
+Seats of cinemas: see them, hold them, book them, and watch them change. A seat is named by its \
+label within the screen: a number behind the letters of its row (`F7`), or a letter behind the \
+number of its row (`12C`).""",
+    tags=dict(sorted(tag for one in FEATURES.values() for tag in one.tags.items())),
+    owned=SHOWTIMES_OWNED,
+)
+"""What the document for clients says of all features, their tags in the order of the alphabet."""
 
 SEALED_COLUMNS: Final = tuple(column for one in FEATURES.values() for column in one.sealed)
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""

@@ -17,7 +17,14 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster, secrets_in
-from cinema.app.features import ERRORS, build_features, job_queue, row_branches, silent_branches
+from cinema.app.features import (
+    ERRORS,
+    PRODUCT,
+    build_features,
+    job_queue,
+    row_branches,
+    silent_branches,
+)
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -34,6 +41,7 @@ from cinema.features.jobs.jobs import JobQueue
 from cinema.features.jobs.store import DUE as JOBS_DUE
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import NodeParts, Offered
+from cinema.features.owned import SHOWTIMES
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
@@ -357,8 +365,9 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
         writer=parts.writer,
         proxies=parts.proxies,
         write_log=parts.sink.write,
+        owned=SHOWTIMES,
         owner_of=parts.owner_of(),
-        limits=EdgeLimits(count_write=throttles.count_write, take_hold=holds.check),
+        limits=EdgeLimits(count_write=throttles.count_write, take_command=holds.check),
         turns=parts.turns,
     )
     routes = [route for feature in features for route in feature.routes]
@@ -370,7 +379,7 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
 
         note = accounts_note()
     document = openapi.openapi_document(
-        routes, parts.errors, version=__version__, server_url=url, note=note
+        routes, parts.errors, PRODUCT, version=__version__, server_url=url, note=note
     )
     edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.ServedDocument(document))])
     for feature in features:

@@ -25,6 +25,7 @@ from cinema.features.operations.node import ControlNode, LogLevels, Traffic
 from cinema.features.operations.routes import ControlDocument
 from cinema.features.operations.service import ControlService
 from cinema.features.operations.token import OperatorTokens, ProvingWriter, text_of
+from cinema.features.owned import SHOWTIMES
 from cinema.features.watching.hub import WatchHub
 from cinema.http.routes import bound
 from cinema.http.server import Edge, control_options
@@ -89,6 +90,7 @@ class Control:
                 writer=ProvingWriter(operators, hsts=options.require_https),
                 metrics=Metrics(),
                 write_log=sink.write,
+                owned=SHOWTIMES,
             )
             audit = Audit(self.edge.proxies, operators.name_of)
             history = HistoryService(journal, terms, dispatch.read_seats, kernel.clock)

@@ -134,13 +134,15 @@ Build = Callable[[NodeParts, Offered], Awaitable[Feature]]
 class Listed(NamedTuple):
     """A feature as the list has it: how it is built, and what is known before anything is.
 
-    `errors` are the codes of its refusals. `rows` are those that it writes with events: features
-    need the kernel, and the kernel needs the rows. `sealed` are the columns that it keeps sealed,
-    `programs` what it does in processes that are forked (`integrations/forks.py`).
+    `errors` are the codes of its refusals, `tags` say what its operations are for. `rows` are those
+    that it writes with events: features need the kernel, and the kernel needs the rows. `sealed`
+    are the columns that it keeps sealed, `programs` what it does in processes that are forked
+    (`integrations/forks.py`).
     """
 
     build: Build
     errors: ErrorTable = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
     rows: tuple[RowBranch, ...] = ()
     sealed: tuple[SealedColumn, ...] = ()
     programs: tuple[str, ...] = ()

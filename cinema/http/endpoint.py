@@ -78,7 +78,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit_late, errors = steps.admit_late, steps.errors
 
     async def serve(
-        request: BaseRequest, params: tuple[bytes, ...], showtime_id: str | None
+        request: BaseRequest, params: tuple[bytes, ...], subject_id: str | None
     ) -> StreamResponse:
         started_s = perf_counter()
         request_id = request_id_of(request)
@@ -99,7 +99,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         except Refused as refusal:
             outcome = refusal.rejection
         except asyncio.CancelledError:
-            finish(context, CANCELLED_STATUS, REQUEST_CANCELLED, showtime_id, started_s)
+            finish(context, CANCELLED_STATUS, REQUEST_CANCELLED, subject_id, started_s)
             raise
         except Exception:
             log.exception(REQUEST_FAILED, request_id=request_id, route=path)
@@ -110,15 +110,15 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         elif isinstance(outcome, Rejection):
             reply = rejected(errors, outcome, request_id)
         else:
-            finish(context, outcome.status, None, showtime_id, started_s)
+            finish(context, outcome.status, None, subject_id, started_s)
             return outcome
         if type(reply) is Streamed:
             # How long a client takes to read it says nothing about our speed.
-            finish(context, reply.status, None, showtime_id, started_s)
+            finish(context, reply.status, None, subject_id, started_s)
             return await _streamed(request, reply, request_id, steps)
         more = b"" if more_lines is None else more_lines(params)
         finished = send(request, reply, request_id, time(), more)
-        finish(context, reply.status, reply.error_code, showtime_id, started_s)
+        finish(context, reply.status, reply.error_code, subject_id, started_s)
         if request.protocol.writing_paused:
             await _drain(request)
         return finished

@@ -41,7 +41,7 @@ for an `optional` one it is an error."""
 secret of a link from a mail (`Link-Token`), which gives access to one thing and names no user. A
 `device` route takes a token, or that of a scanner (`Device-Token`), which only such routes take."""
 
-Throttle = Literal["writes", "holds"]
+Throttle = Literal["writes", "commands"]
 
 SUNSET_DAYS: Final = 14
 """Shortest notice for clients of an operation that is to end."""
@@ -100,7 +100,7 @@ class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """How clients reach an operation, what it takes and returns, and its documentation.
 
-    `path` has its parameters in braces: `{showtime_id}` is a UUID (anything else is 404),
+    `path` has its parameters in braces: `{name}` is a UUID (anything else is 404),
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
     handler reads itself; with `body_optional` a request without one means an empty object.
     `query` is a Struct of query parameters; `response` is the type of `data` in the envelope,
@@ -110,11 +110,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
     `later_status` is sent instead of `status` when the work goes on after the reply.
     `idempotent` operations accept `Idempotency-Key`; `operation_id` is part of the key's scope.
-    `if_match` operations require the tag of the version that they change. `over_http` operations
-    are also answered without https, for internal probes. A `literal` operation accepts only the
-    exact path, so that balancers can block it. `throttle` says how a request of a signed-in caller
-    is counted: as a write (unless its method only reads), or as a command to a hold. Calls of one
-    with a `deprecation` are counted, and their answers say so.
+    `if_match` operations require the tag of the version that they change, or heed it if it is there
+    ("optional"). `over_http` operations are also answered without https, for internal probes. A
+    `literal` operation accepts only the exact path, so that balancers can block it. `throttle` says
+    how a request of a signed-in caller is counted: as a write (unless its method only reads), or as
+    a command, which is counted in memory by caller and address, without a wait. Calls of one with a
+    `deprecation` are counted, and their answers say so.
     """
 
     method: str
@@ -142,7 +143,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool = False
     websocket: bool = False
     etag: bool = False
-    if_match: bool = False
+    if_match: bool | Literal["optional"] = False
     hidden: bool = False
     over_http: bool = False
     literal: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from cinema.domain.ids import parse_id
@@ -13,35 +13,36 @@ T = TypeVar("T")
 
 
 class Match(Generic[T]):
-    """The result for a path: the target, its parameters, and the text of the showtime's id."""
+    """The result for a path: the target, its parameters, and the text of the subject's id."""
 
-    __slots__ = ("params", "showtime_id", "target")
+    __slots__ = ("params", "subject_id", "target")
 
-    def __init__(self, target: T, params: tuple[bytes, ...], showtime_id: str | None) -> None:
+    def __init__(self, target: T, params: tuple[bytes, ...], subject_id: str | None) -> None:
         self.target = target
         self.params = params
-        self.showtime_id = showtime_id
+        self.subject_id = subject_id
 
 
 class _PathSegment(Generic[T]):
-    __slots__ = ("children", "literal", "methods", "parameter", "parameter_is_text", "showtime_at")
+    __slots__ = ("children", "literal", "methods", "parameter", "parameter_is_text", "subject_at")
 
     def __init__(self) -> None:
         self.children: dict[str, _PathSegment[T]] = {}
         self.parameter: _PathSegment[T] | None = None
         self.parameter_is_text = False
         self.methods: dict[str, T] = {}
-        self.showtime_at: int | None = None
+        self.subject_at: int | None = None
         self.literal: str | None = None
 
 
-SHOWTIME_PARAMETER: Final = "showtime_id"
-
-
 class Router(Generic[T]):
-    """A trie over path segments; a literal segment wins over a parameter."""
+    """A trie over path segments; a literal segment wins over a parameter.
 
-    def __init__(self) -> None:
+    `subject` is the name of the parameter whose text a match tells.
+    """
+
+    def __init__(self, subject: str | None = None) -> None:
+        self._subject = subject
         self._root: _PathSegment[T] = _PathSegment()
 
     def add(self, method: str, path: str, target: T, *, literal: bool = False) -> None:
@@ -65,8 +66,8 @@ class Router(Generic[T]):
         node.methods[method] = target
         if literal:
             node.literal = path
-        if SHOWTIME_PARAMETER in names:
-            node.showtime_at = names.index(SHOWTIME_PARAMETER)
+        if self._subject in names:
+            node.subject_at = names.index(self._subject)
 
     def find(self, method: str, raw_target: str) -> Match[T] | Mapping[str, T] | None:
         """The target for `method` at `raw_target` (path and query, as sent).
@@ -113,9 +114,9 @@ class Router(Generic[T]):
             target = methods.get("GET")
         if target is None:
             return methods or None
-        showtime_at = node.showtime_at
+        subject_at = node.subject_at
         return Match(
-            target, tuple(params), None if showtime_at is None else texts[showtime_at].lower()
+            target, tuple(params), None if subject_at is None else texts[subject_at].lower()
         )
 
     def begins(self, raw_target: str) -> bool:

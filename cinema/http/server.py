@@ -24,11 +24,12 @@ from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.errors import ErrorTable
 from cinema.http.limits import LISTEN_BACKLOG
+from cinema.http.owned import Owned, OwnerOf
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routes import Route
 from cinema.http.routing import Match, Router, allowed_methods
-from cinema.http.steps import EdgeParts, OwnerOf, request_id_of
+from cinema.http.steps import EdgeParts, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.taskless import TasklessCall
 from cinema.http.throttling import EdgeLimits
@@ -107,7 +108,8 @@ class Edge:
     Handlers refuse with codes of `errors`.
     Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `signatures`
     calls may be signed instead. `writer`, `proxies` and `turns` may be shared with other code that
-    serves the same clients in this loop; by default the edge has its own.
+    serves the same clients in this loop; by default the edge has its own. `owned` are the things of
+    which `owner_of` knows the owners.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Edge:
         proxies: TrustedProxies | None = None,
         metrics: Metrics,
         write_log: Callable[[bytes], None],
+        owned: Owned | None = None,
         owner_of: OwnerOf | None = None,
         limits: EdgeLimits | None = None,
         turns: Turns | None = None,
@@ -143,13 +146,14 @@ class Edge:
             require_https=options.require_https,
             body_limit_bytes=options.body_limit_bytes,
             request_timeout_s=options.request_timeout_s,
+            owned=owned,
             owner_of=owner_of,
             limits=limits,
             uploads=Uploads(options.upload_limit_bytes),
             verify_signed=None if signatures is None else signatures.verify_signed,
             check_body=None if signatures is None else signatures.check_body,
         )
-        self._router: Router[Endpoint] = Router()
+        self._router: Router[Endpoint] = Router(None if owned is None else owned.parameter)
         self._hosts = Hosts()
         self._fallback: Endpoint | None = None
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}
@@ -265,7 +269,7 @@ class Edge:
             return self._answer_bad_host(request)
         match = self._find(request.method, request.raw_path)
         if isinstance(match, Match):
-            return match.target.serve(request, match.params, match.showtime_id)
+            return match.target.serve(request, match.params, match.subject_id)
         if (
             match is None
             and self._fallback is not None
@@ -283,7 +287,7 @@ class Edge:
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match) or match.target.taskless is None:
             return None
-        call = TasklessCall(match.target.taskless, request, match.params, match.showtime_id)
+        call = TasklessCall(match.target.taskless, request, match.params, match.subject_id)
         return call if call.is_admitted() else None
 
     async def _answer_bad_host(self, request: BaseRequest) -> StreamResponse:

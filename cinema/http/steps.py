@@ -21,9 +21,10 @@ from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
 from cinema.http.errors import ErrorTable
+from cinema.http.owned import Owned, OwnerOf
 from cinema.http.request_ids import clean_request_id, new_request_id
 from cinema.http.routes import Route
-from cinema.http.throttling import CountWrite, EdgeLimits, hold_check, write_count
+from cinema.http.throttling import CountWrite, EdgeLimits, command_check, write_count
 from cinema.telemetry.access_log import AccessLog
 from cinema.telemetry.metrics import RouteMetrics
 
@@ -41,12 +42,6 @@ LINK_TOKEN: Final = istr("Link-Token")
 """The secret of a link; it is in a header, because others log the addresses of requests."""
 
 REQUEST_ID: Final = istr("X-Request-ID")
-OWNER: Final = "Cinema-Owner"
-"""The header with the node that owns the showtime of a request; balancers may use it."""
-
-SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
-"""Requests to a showtime's actor; all nodes share the catalogue."""
-
 INTERNAL: Final = Rejection(code="INTERNAL")
 UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 
@@ -58,10 +53,6 @@ AdmitLate = Callable[[Call], Awaitable[None]]
 """Whether the caller from a request's head may still act when its body has come."""
 
 Finish = Callable[[Call, int, str | None, str | None, float], None]
-
-
-OwnerOf = Callable[[bytes], str | None]
-"""The address (`host:port`) of the node that owns a showtime, as the answer's header names it."""
 
 
 class LookUp(Exception):
@@ -87,6 +78,7 @@ class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     require_https: bool
     body_limit_bytes: int
     request_timeout_s: float
+    owned: Owned | None = None
     owner_of: OwnerOf | None = None
     limits: EdgeLimits | None = None
     uploads: Uploads
@@ -98,7 +90,7 @@ class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
 class Steps:
     """What is done around the handler of one route, in the order of precedence of its refusals.
 
-    https, token, role, commands to holds (`admit`); other writes (`count_write`); media type and
+    https, token, role, commands (`admit`); other writes (`count_write`); media type and
     size of the body, JSON, form, idempotency key, query (`take_input`); token and role again if the
     body came later (`admit_late`); then the handler, and at the end count and log line (`finish`).
     """
@@ -123,19 +115,19 @@ class Steps:
         self.count_write: CountWrite | None = write_count(route, around.limits)
         self.take_input = _input(route, around)
         self.send = around.writer.send
-        self.more_lines = _more_lines(route, around.owner_of)
+        self.more_lines = _more_lines(route, around.owned, around.owner_of)
         self.finish = _finisher(route, around, metrics)
 
 
 def _more_lines(
-    route: Route, owner_of: OwnerOf | None
+    route: Route, owned: Owned | None, owner_of: OwnerOf | None
 ) -> Callable[[tuple[bytes, ...]], bytes] | None:
     """Makes the header lines of all answers of a route; None if it needs none.
 
-    The owner, if there are a showtime and a cluster; and that the route is deprecated.
+    The owner, if nodes own what the route is about; and that the route is deprecated.
     """
     always = b"" if route.deprecation is None else route.deprecation.lines()
-    if owner_of is None or not route.path.startswith(SHOWTIME_PATH):
+    if owned is None or owner_of is None or not route.path.startswith(owned.path):
         return (lambda _params: always) if always else None
     lines: dict[str | None, bytes] = {None: always}
 
@@ -143,7 +135,7 @@ def _more_lines(
         owner = owner_of(params[0])
         known = lines.get(owner)
         if known is None:
-            known = lines[owner] = f"{OWNER}: {owner}\r\n".encode() + always
+            known = lines[owner] = f"{owned.header}: {owner}\r\n".encode() + always
         return known
 
     return line
@@ -236,12 +228,12 @@ def _named(call: Call, operation: str, key: str) -> IdempotencyKey:
 
 
 def _gate(route: Route, around: EdgeParts) -> Admit:
-    """Makes the check whether a request may go on: https, token, role, rate of holds, in order."""
+    """Makes the check whether a request may go on: https, token, role, rate, in order."""
     verify = around.verify_token
     verify_signed = around.verify_signed
     roles = route.admitted
     required = route.auth in {"bearer", "device"}
-    check_hold = hold_check(route, around.limits, around.proxies)
+    check_command = command_check(route, around.limits, around.proxies)
 
     def identify(request: HttpRequest) -> Principal | None:
         credentials = request.headers.get(AUTHORIZATION)
@@ -260,12 +252,12 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
         except InvalidToken as invalid:
             raise refuse(UNAUTHENTICATED, reason=invalid.code) from None
         if principal is None:
-            then = None if check_hold is None else partial(check_hold, request=request)
+            then = None if check_command is None else partial(check_command, request=request)
             raise LookUp(partial(_identify_unknown, token, around.look_up_token, roles, then))
         if roles and principal.role not in roles:
             raise refuse("FORBIDDEN")
-        if check_hold is not None:
-            check_hold(principal, request)
+        if check_command is not None:
+            check_command(principal, request)
         return principal
 
     check = _for_others(route, identify)
@@ -413,7 +405,7 @@ def _finisher(
         call: Call,
         status: int,
         error_code: str | None,
-        showtime_id: str | None,
+        subject_id: str | None,
         started_s: float,
     ) -> None:
         duration_us = int((perf_counter() - started_s) * 1e6)
@@ -431,7 +423,7 @@ def _finisher(
             duration_us,
             None if caller is None else caller.user_id,
             error_code,
-            showtime_id,
+            subject_id,
         )
 
     return finish

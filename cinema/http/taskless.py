@@ -71,7 +71,7 @@ class TasklessCall(Call):
     Each of them ends with `Connection.taskless_over`, except `give_up`.
     """
 
-    __slots__ = ("_endpoint", "_is_over", "_refused", "_showtime_id", "_started_s")
+    __slots__ = ("_endpoint", "_is_over", "_refused", "_started_s", "_subject_id")
 
     request: TasklessRequest
 
@@ -80,12 +80,12 @@ class TasklessCall(Call):
         endpoint: TasklessEndpoint,
         request: TasklessRequest,
         params: tuple[bytes, ...],
-        showtime_id: str | None,
+        subject_id: str | None,
     ) -> None:
         self._started_s = perf_counter()
         Call.__init__(self, request, request_id_of(request), params)
         self._endpoint = endpoint
-        self._showtime_id = showtime_id
+        self._subject_id = subject_id
         self._is_over = False
         self._refused: Rejection | None = None
 
@@ -138,7 +138,7 @@ class TasklessCall(Call):
         if not self._is_over:
             self._is_over = True
             self._endpoint.steps.finish(
-                self, CANCELLED_STATUS, REQUEST_CANCELLED, self._showtime_id, self._started_s
+                self, CANCELLED_STATUS, REQUEST_CANCELLED, self._subject_id, self._started_s
             )
 
     def _end(self, outcome: Reply | Rejection) -> None:
@@ -160,6 +160,6 @@ class TasklessCall(Call):
             more = b"" if steps.more_lines is None else steps.more_lines(self.params)
             finished = steps.send(request, reply, request_id, time(), more)
             keep_alive = bool(finished.keep_alive)
-            steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
+            steps.finish(self, reply.status, reply.error_code, self._subject_id, self._started_s)
         finally:
             request.connection.taskless_over(keep_alive=keep_alive)

@@ -13,8 +13,8 @@ from cinema.http.connections.request import HttpRequest, TasklessRequest
 from cinema.http.routes import WRITES, Route
 
 
-class CheckHold(Protocol):
-    """Counts a command to a hold. Refuses RATE_LIMITED."""
+class CheckCommand(Protocol):
+    """Counts a command. Refuses RATE_LIMITED."""
 
     def __call__(self, principal: Principal, request: HttpRequest) -> None: ...
 
@@ -25,28 +25,28 @@ CountWrite = Callable[[Principal], Awaitable[None]]
 class EdgeLimits(msgspec.Struct, frozen=True):
     """The functions that count for the routes of an edge; each refuses RATE_LIMITED.
 
-    `take_hold` receives the caller and the form in which their address is counted.
+    `take_command` receives the caller and the form in which their address is counted.
     """
 
     count_write: CountWrite
-    take_hold: Callable[[Principal, str], None]
+    take_command: Callable[[Principal, str], None]
 
 
-def hold_check(
+def command_check(
     route: Route, limits: EdgeLimits | None, proxies: TrustedProxies
-) -> CheckHold | None:
-    """The function that counts a command to a hold; None for other routes."""
-    if limits is None or route.throttle != "holds":
+) -> CheckCommand | None:
+    """The function that counts a command; None for other routes."""
+    if limits is None or route.throttle != "commands":
         return None
-    check, key_of, is_direct = limits.take_hold, proxies.client_key, proxies.are_none
+    check, key_of, is_direct = limits.take_command, proxies.client_key, proxies.are_none
 
-    def check_hold(principal: Principal, request: HttpRequest) -> None:
+    def check_command(principal: Principal, request: HttpRequest) -> None:
         if is_direct and isinstance(request, TasklessRequest):
             check(principal, request.connection.address_key)
         else:
             check(principal, key_of(request))
 
-    return check_hold
+    return check_command
 
 
 def write_count(route: Route, limits: EdgeLimits | None) -> CountWrite | None:

@@ -267,4 +267,10 @@ def signing_secrets(text: str) -> list[bytes]:
     return [key.encode() for key in signing_keys(text)]
 
 
-ACCOUNTS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_FACTORS, SEALED_NEXT))
+TAGS: Final = {
+    "Accounts": "Open an account, sign in, and manage your account.",
+    "Guests": "Hold and book without an account.",
+    "Administration": "Other people's accounts, invitations, and the audit log.",
+}
+
+ACCOUNTS: Final = Listed(build, errors=ERRORS, tags=TAGS, sealed=(SEALED_FACTORS, SEALED_NEXT))

@@ -177,4 +177,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-BOOKINGS: Final = Listed(build, errors=ERRORS, rows=BOOKING_BRANCHES)
+TAGS: Final = {
+    "Bookings": "Seats sold.",
+    "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
+}
+
+BOOKINGS: Final = Listed(build, errors=ERRORS, tags=TAGS, rows=BOOKING_BRANCHES)

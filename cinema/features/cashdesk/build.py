@@ -30,4 +30,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, offered[FrontDoor])))
 
 
-CASHDESK: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Cash desk": "Tills, the cash in them, and the close of a business day.",
+}
+
+CASHDESK: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -81,4 +81,10 @@ async def _cache(node: NodeParts) -> tuple[Cache, tuple[Families, ...]]:
     return cache, (cache_families(cache, memory, shared, versions),)
 
 
-CATALOG: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Movies": "Films that are, were or will be shown.",
+    "Cinemas": "Buildings with screens.",
+    "Screens": "The screens of cinemas, and the fixed part of their seat maps.",
+}
+
+CATALOG: Final = Listed(build, errors=ERRORS, tags=TAGS)

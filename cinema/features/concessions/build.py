@@ -34,4 +34,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-CONCESSIONS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Concessions": "What is sold with tickets, such as popcorn.",
+}
+
+CONCESSIONS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -40,4 +40,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-DEPOSITS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Deposits": "A part of a group's booking that is paid long before the rest.",
+}
+
+DEPOSITS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -38,4 +38,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-EVENTS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Events": "What happened with bookings, refunds and showtimes, in order.",
+}
+
+EVENTS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -75,4 +75,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-GIFTCARDS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_CARD_KEYS,))
+TAGS: Final = {
+    "Gift cards": "Codes with a balance that pays bookings.",
+}
+
+GIFTCARDS: Final = Listed(build, errors=ERRORS, tags=TAGS, sealed=(SEALED_CARD_KEYS,))

@@ -58,6 +58,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
+TAGS: Final = {
+    "Invoices": "Numbered documents of what was sold and given back; they never change.",
+}
+
 INVOICES: Final = Listed(
-    build, errors=ERRORS, rows=INVOICE_BRANCHES, programs=(PRINTING_DOCUMENTS,)
+    build, errors=ERRORS, tags=TAGS, rows=INVOICE_BRANCHES, programs=(PRINTING_DOCUMENTS,)
 )

@@ -24,4 +24,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-JOBS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Jobs": "Work that goes on behind an answer.",
+}
+
+JOBS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -30,4 +30,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-LOYALTY: Final = Listed(build, errors=ERRORS, rows=LOYALTY_BRANCHES)
+TAGS: Final = {
+    "Loyalty": "Points that customers earn and pay with.",
+}
+
+LOYALTY: Final = Listed(build, errors=ERRORS, tags=TAGS, rows=LOYALTY_BRANCHES)

@@ -77,4 +77,8 @@ def _smtp(url: str) -> SmtpSender:
     return SmtpSender(**smtp_server(url)._asdict())
 
 
-MESSAGES: Final = Listed(build, errors=ERRORS, sealed=(SEALED_MESSAGES, SEALED_PHONES))
+TAGS: Final = {
+    "Messages": "Mails, and their outcome.",
+}
+
+MESSAGES: Final = Listed(build, errors=ERRORS, tags=TAGS, sealed=(SEALED_MESSAGES, SEALED_PHONES))

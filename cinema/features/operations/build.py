@@ -93,4 +93,8 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-OPERATIONS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Operations": "For probes and scrapers.",
+}
+
+OPERATIONS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -20,7 +20,7 @@ from cinema.features.operations.shapes import (
     ShowtimeShown,
 )
 from cinema.http.context import RequestContext
-from cinema.http.document.openapi import openapi_document
+from cinema.http.document.openapi import Product, openapi_document
 from cinema.http.errors import ErrorTable
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Auth, Operation, Route
@@ -40,13 +40,19 @@ class ForOperators(TypedDict):
 OPERATORS: Final[ForOperators] = {"auth": "bearer", "roles": frozenset({ADMIN})}
 """The verifier of this edge knows only tokens of operators."""
 
-_INTRODUCTION: Final = """\
+CONTROL: Final = Product(
+    title="cinema, control endpoint",
+    about="""\
 For operators, on a listener of its own: see nodes, ring, actors, journals and past seat maps; \
-remove showtimes from memory, block seats, pause sales, drain nodes, change the log level.
-
-Envelopes, errors, lists and `Idempotency-Key` are those of the API for clients. Each action is \
-written to the log with the name in `Cinema-Operator`.
-"""
+remove showtimes from memory, block seats, pause sales, drain nodes, change the log level. \
+Each action is written to the log with the name in `Cinema-Operator`.""",
+    tags={
+        NODES: "The members of the cluster, and the ring.",
+        ACTORS: "Showtimes in memory, and the state of each.",
+        "Interventions": "Take seats off sale and put them back, pause and resume sales.",
+        "History": "What happened at a showtime, and its seat map at any time.",
+    },
+)
 
 
 @Operation(
@@ -129,8 +135,7 @@ class ControlDocument:
     """The OpenAPI document of this endpoint, as it is served."""
 
     def __init__(self, routes: Iterable[Route], errors: ErrorTable, *, version: str) -> None:
-        document = openapi_document(routes, errors, version=version)
-        document["info"] |= {"title": "cinema, control endpoint", "description": _INTRODUCTION}
+        document = openapi_document(routes, errors, CONTROL, version=version)
         document["components"]["securitySchemes"]["bearer"] = {
             "type": "http",
             "scheme": "bearer",

@@ -118,4 +118,8 @@ def _stripe(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PAYMENTS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Payments": "How bookings are paid, and money that goes back.",
+}
+
+PAYMENTS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -29,4 +29,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PRESALE: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Presale": "Codes with which some customers hold seats before sales open to everybody.",
+}
+
+PRESALE: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -65,4 +65,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PRICING: Final = Listed(build, errors=ERRORS, rows=PRICING_BRANCHES)
+TAGS: Final = {
+    "Prices": "What seats cost, the rules that say so, and promotion codes.",
+}
+
+PRICING: Final = Listed(build, errors=ERRORS, tags=TAGS, rows=PRICING_BRANCHES)

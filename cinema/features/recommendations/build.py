@@ -60,4 +60,8 @@ def _experiment(text: str) -> Experiment | None:
     return Experiment(name=name, arms=arms)
 
 
-RECOMMENDATIONS: Final = Listed(build)
+TAGS: Final = {
+    "Recommendations": "Films that somebody may like, and what pages tell of their visitors.",
+}
+
+RECOMMENDATIONS: Final = Listed(build, tags=TAGS)

@@ -48,4 +48,8 @@ async def build(node: NodeParts, _offered: Offered) -> Feature:
     )
 
 
-REPORTS: Final = Listed(build)
+TAGS: Final = {
+    "Reports": "Figures of cinemas, and what they tell the distributors of films.",
+}
+
+REPORTS: Final = Listed(build, tags=TAGS)

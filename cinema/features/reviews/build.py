@@ -36,4 +36,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-REVIEWS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Reviews": "What people say of films that they have seen.",
+}
+
+REVIEWS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -37,4 +37,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SCHEDULES: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Schedules": "Plans for what a cinema shows on its coming days, made by the server.",
+}
+
+SCHEDULES: Final = Listed(build, errors=ERRORS, tags=TAGS)

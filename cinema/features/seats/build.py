@@ -24,4 +24,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(routes=(*bound(seat_routes.ROUTES, seats), *bound(hold_routes.ROUTES, seats)))
 
 
-SEATS: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Seats": "Seat maps as they are now.",
+    "Holds": "Seats that are kept for a customer until they are booked, released or expire.",
+}
+
+SEATS: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -39,7 +39,7 @@ def _shown(outcome: HoldOutcome) -> Reply | Rejection:
 @Operation(
     method="POST",
     path="/api/v1/showtimes/{showtime_id}/holds",
-    throttle="holds",
+    throttle="commands",
     operation_id=PLACE_HOLD,
     summary="Hold seats, all or none",
     description="Named seats, or the best that the showtime can find. A hold ends exactly once: "
@@ -97,7 +97,7 @@ def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 @Operation(
     method="PATCH",
     path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
-    throttle="holds",
+    throttle="commands",
     operation_id=EXTEND_HOLD,
     summary="Give a hold its full time again",
     description="Up to the limit of its whole life, which counts from when it was placed.",
@@ -121,7 +121,7 @@ def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 @Operation(
     method="DELETE",
     path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
-    throttle="holds",
+    throttle="commands",
     operation_id=RELEASE_HOLD,
     summary="Release a hold, or part of it",
     tag=TAG,

@@ -37,4 +37,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SERIES: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Series": "Seats of several showtimes that are booked together, all or none.",
+}
+
+SERIES: Final = Listed(build, errors=ERRORS, tags=TAGS)

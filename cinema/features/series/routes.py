@@ -18,7 +18,7 @@ TAG: Final = "Series"
 @Operation(
     method="POST",
     path="/api/v1/series",
-    throttle="holds",
+    throttle="commands",
     operation_id="bookSeries",
     summary="Book seats of several showtimes, all or none",
     description="The same seats everywhere, or the best of each showtime. If one of them refuses, "

@@ -55,4 +55,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SHOWTIMES: Final = Listed(build, errors=ERRORS, rows=SHOWTIME_BRANCHES)
+TAGS: Final = {
+    "Showtimes": "Which film runs when and where, and when seats are sold.",
+}
+
+SHOWTIMES: Final = Listed(build, errors=ERRORS, tags=TAGS, rows=SHOWTIME_BRANCHES)

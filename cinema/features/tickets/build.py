@@ -85,4 +85,11 @@ def _passes(text: str) -> ApplePasses | None:
     return None if identity is None else ApplePasses(identity)
 
 
-TICKETS: Final = Listed(build, errors=ERRORS, rows=TICKET_BRANCHES, programs=(PRINTING_TICKETS,))
+TAGS: Final = {
+    "Tickets": "Signed codes for booked seats, to show and to print.",
+    "Scanning": "Tickets at the door, with and without a connection.",
+}
+
+TICKETS: Final = Listed(
+    build, errors=ERRORS, tags=TAGS, rows=TICKET_BRANCHES, programs=(PRINTING_TICKETS,)
+)

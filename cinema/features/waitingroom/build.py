@@ -65,4 +65,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WAITINGROOM: Final = Listed(build, errors=ERRORS, sealed=(SEALED_SEEDS,))
+TAGS: Final = {
+    "Waiting rooms": "Places in front of the sale of a showtime that many want seats of.",
+}
+
+WAITINGROOM: Final = Listed(build, errors=ERRORS, tags=TAGS, sealed=(SEALED_SEEDS,))

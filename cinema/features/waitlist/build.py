@@ -41,4 +41,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WAITLIST: Final = Listed(build, errors=ERRORS, rows=WAITLIST_BRANCHES)
+TAGS: Final = {
+    "Wait lists": "Customers who wait for seats of a showtime that has none.",
+}
+
+WAITLIST: Final = Listed(build, errors=ERRORS, tags=TAGS, rows=WAITLIST_BRANCHES)

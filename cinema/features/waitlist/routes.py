@@ -24,7 +24,7 @@ TAG: Final = "Wait lists"
 @Operation(
     method="POST",
     path="/api/v1/showtimes/{showtime_id}/waitlist",
-    throttle="holds",
+    throttle="commands",
     operation_id="joinWaitlist",
     summary="Wait for seats that are not there now",
     description="As soon as seats become free, those who wait are offered them in the order in "
@@ -83,7 +83,7 @@ async def get_entry(waitlists: WaitlistService, context: RequestContext) -> Repl
 @Operation(
     method="DELETE",
     path="/api/v1/showtimes/{showtime_id}/waitlist",
-    throttle="holds",
+    throttle="commands",
     operation_id="leaveWaitlist",
     summary="Wait no longer",
     description="Seats that were offered already are released as those of any hold.",

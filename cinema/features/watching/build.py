@@ -52,4 +52,8 @@ def _options(node: NodeParts) -> WatchOptions:
     )
 
 
-WATCHING: Final = Listed(build, errors=ERRORS)
+TAGS: Final = {
+    "Watching": "Seat maps as they change, over a WebSocket.",
+}
+
+WATCHING: Final = Listed(build, errors=ERRORS, tags=TAGS)

@@ -14,6 +14,7 @@ from cinema.actors.messages import Outcome
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.features.accounts.throttles import Throttles
+from cinema.features.owned import SHOWTIMES
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching.feed import WatchedShowtime
@@ -33,7 +34,6 @@ from cinema.http.connections.wire import ORIGIN
 from cinema.http.context import RequestContext
 from cinema.http.errors import ErrorTable
 from cinema.http.responses import Reply, header_lines, rejected
-from cinema.http.steps import OWNER
 from cinema.http.targets import HOST, authority
 from cinema.http.turns import Turns
 
@@ -177,7 +177,7 @@ class WatchHub:
         response.headers["X-Request-ID"] = context.request_id
         owner_of = self.options.owner_of
         if owner_of is not None and (owner := owner_of(context.params[0])) is not None:
-            response.headers[OWNER] = owner
+            response.headers[SHOWTIMES.header] = owner
         self._opening += 1
         try:
             if not await self.seats.exists(context.params[0]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cinema.http.steps import OwnerOf
+from cinema.http.owned import OwnerOf
 
 
 class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):

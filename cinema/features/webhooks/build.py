@@ -39,4 +39,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WEBHOOKS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE))
+TAGS: Final = {
+    "Webhooks": "Where events of bookings, refunds and showtimes are sent.",
+}
+
+WEBHOOKS: Final = Listed(
+    build, errors=ERRORS, tags=TAGS, sealed=(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE)
+)

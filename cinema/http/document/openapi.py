@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +13,10 @@ from cinema.http.connections.upload import FIELD, Upload
 from cinema.http.context import RequestContext
 from cinema.http.document.assets import content_tag
 from cinema.http.errors import ErrorKind, ErrorTable
+from cinema.http.owned import Owned
 from cinema.http.responses import JSON_REVALIDATED, Reply
 from cinema.http.routes import WRITES, Operation, Route
-from cinema.http.steps import DEVICE_TOKEN, LINK_TOKEN, OWNER, SHOWTIME_PATH
+from cinema.http.steps import DEVICE_TOKEN, LINK_TOKEN
 
 Json = dict[str, Any]
 
@@ -30,17 +31,11 @@ _FORM: Final = {
 _PARAMETER: Final = re.compile(r"\{(\w+)(:text)?\}")
 _REF: Final = "#/components/schemas/{name}"
 
-_OWNER: Final = (
-    "In a cluster, the node (`host:port`) that owns the showtime: requests are fastest there."
-)
 _REQUEST_ID: Final = "019a0c1e70007000800000ff"
 
-_INTRODUCTION: Final = """\
-Seats of cinemas: see them, hold them, book them, and watch them change.
-
-Times are UTC (RFC 3339), money is in minor units, ids are UUIDs, and a seat is named by its label \
-within the screen: a number behind the letters of its row (`F7`), or a letter behind the number of \
-its row (`12C`). Every answer is an envelope: `{"success": true, "data": …}` or \
+_GENERAL: Final = """\
+Times are UTC (RFC 3339), money is in minor units, and ids are UUIDs. Every answer is an envelope: \
+`{"success": true, "data": …}` or \
 `{"success": false, "error": {"code", "message", "details"}, "request_id"}`. Lists have \
 `meta.next_cursor` for the next page. Your `X-Request-ID` is used and sent back. With an \
 `Idempotency-Key` a request can be repeated safely: the same key gives the stored success.
@@ -67,52 +62,23 @@ _SCHEMES: Final[Json] = {
     },
 }
 
-_TAGS: Final = {
-    "Accounts": "Open an account, sign in, and manage your account.",
-    "Guests": "Hold and book without an account.",
-    "Administration": "Other people's accounts, invitations, and the audit log.",
-    "Movies": "Films that are, were or will be shown.",
-    "Cinemas": "Buildings with screens.",
-    "Screens": "The screens of cinemas, and the fixed part of their seat maps.",
-    "Showtimes": "Which film runs when and where, and when seats are sold.",
-    "Schedules": "Plans for what a cinema shows on its coming days, made by the server.",
-    "Seats": "Seat maps as they are now.",
-    "Holds": "Seats that are kept for a customer until they are booked, released or expire.",
-    "Waiting rooms": "Places in front of the sale of a showtime that many want seats of.",
-    "Presale": "Codes with which some customers hold seats before sales open to everybody.",
-    "Wait lists": "Customers who wait for seats of a showtime that has none.",
-    "Prices": "What seats cost, the rules that say so, and promotion codes.",
-    "Bookings": "Seats sold.",
-    "Series": "Seats of several showtimes that are booked together, all or none.",
-    "Payments": "How bookings are paid, and money that goes back.",
-    "Gift cards": "Codes with a balance that pays bookings.",
-    "Loyalty": "Points that customers earn and pay with.",
-    "Concessions": "What is sold with tickets, such as popcorn.",
-    "Deposits": "A part of a group's booking that is paid long before the rest.",
-    "Cash desk": "Tills, the cash in them, and the close of a business day.",
-    "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
-    "Invoices": "Numbered documents of what was sold and given back; they never change.",
-    "Reports": "Figures of cinemas, and what they tell the distributors of films.",
-    "Reviews": "What people say of films that they have seen.",
-    "Recommendations": "Films that somebody may like, and what pages tell of their visitors.",
-    "Tickets": "Signed codes for booked seats, to show and to print.",
-    "Scanning": "Tickets at the door, with and without a connection.",
-    "Messages": "Mails, and their outcome.",
-    "Events": "What happened with bookings, refunds and showtimes, in order.",
-    "Webhooks": "Where such events are sent.",
-    "Jobs": "Work that goes on behind an answer.",
-    "Watching": "Seat maps as they change, over a WebSocket.",
-    "Operations": "For probes and scrapers.",
-    "Nodes": "The members of the cluster, and the ring.",
-    "Actors": "Showtimes in memory, and the state of each.",
-    "Interventions": "Take seats off sale and put them back, pause and resume sales.",
-    "History": "What happened at a showtime, and its seat map at any time.",
-}
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served, for its document.
+
+    `about` is the first paragraph, and `tags` say what the operations of each tag are for.
+    """
+
+    title: str
+    about: str
+    tags: Mapping[str, str]
+    owned: Owned | None = None
 
 
 def openapi_document(
     routes: Iterable[Route],
     errors: ErrorTable,
+    product: Product,
     *,
     version: str,
     server_url: str = "",
@@ -128,14 +94,22 @@ def openapi_document(
     for route in shown:
         path = _PARAMETER.sub(r"{\1}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(
-            route, errors, schema_of, components
+            route, errors, product.owned, schema_of, components
         )
     used = {route.tag for route in shown}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "cinema", "version": version, "description": f"{_INTRODUCTION}{note}"},
+        "info": {
+            "title": product.title,
+            "version": version,
+            "description": f"{product.about}\n\n{_GENERAL}{note}",
+        },
         "servers": [{"url": server_url.rstrip("/") or "/"}],
-        "tags": [{"name": n, "description": _TAGS[n]} for n in _TAGS if n in used],
+        "tags": [
+            {"name": name, "description": text}
+            for name, text in product.tags.items()
+            if name in used
+        ],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -196,21 +170,30 @@ def error_codes(route: Route, errors: ErrorTable) -> list[str]:
     if route.idempotent:
         codes |= {"VALIDATION_ERROR", "IDEMPOTENCY_MISMATCH"}
     if route.if_match:
-        codes |= {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"}
+        codes.add("PRECONDITION_FAILED")
+    if route.if_match is True:
+        codes.add("PRECONDITION_REQUIRED")
     return [code for code in errors if code in codes]
 
 
 def _operation(
-    route: Route, errors: ErrorTable, schema_of: dict[str, Json], components: dict[str, Any]
+    route: Route,
+    errors: ErrorTable,
+    owned: Owned | None,
+    schema_of: dict[str, Json],
+    components: dict[str, Any],
 ) -> Json:
     operation: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
         "tags": [route.tag],
-        "responses": {str(route.status): _success(route, schema_of), **_refusals(route, errors)},
+        "responses": {
+            str(route.status): _success(route, owned, schema_of),
+            **_refusals(route, errors),
+        },
     }
     if route.later_status is not None:
-        operation["responses"][str(route.later_status)] = _success(route, schema_of)
+        operation["responses"][str(route.later_status)] = _success(route, owned, schema_of)
     if _is_conditional(route):
         operation["responses"]["304"] = {"description": "You have it already (`If-None-Match`)."}
     if route.deprecation is not None:
@@ -274,7 +257,8 @@ def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, J
         parameters.append(_header("If-None-Match", {"type": "string"}, about))
     if route.if_match:
         about = 'The `ETag` of the version to change, such as `"3"`; `*` is refused.'
-        parameters.append(_header("If-Match", {"type": "string"}, about, required=True))
+        is_required = route.if_match is True
+        parameters.append(_header("If-Match", {"type": "string"}, about, required=is_required))
     return parameters
 
 
@@ -293,7 +277,7 @@ def _header(name: str, schema: Json, description: str, *, required: bool = False
     }
 
 
-def _success(route: Route, schema_of: dict[str, Json]) -> Json:
+def _success(route: Route, owned: Owned | None, schema_of: dict[str, Json]) -> Json:
     if route.websocket:
         return {"description": "The connection speaks WebSocket from here on."}
     response: Json = {"description": "Success."}
@@ -320,8 +304,8 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
     headers: Json = {}
     if route.etag:
         headers["ETag"] = {"schema": {"type": "string"}}
-    if route.path.startswith(SHOWTIME_PATH):
-        headers[OWNER] = {"description": _OWNER, "schema": {"type": "string"}}
+    if owned is not None and route.path.startswith(owned.path):
+        headers[owned.header] = {"description": owned.about, "schema": {"type": "string"}}
     if headers:
         response["headers"] = headers
     return response

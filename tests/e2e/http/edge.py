@@ -17,6 +17,7 @@ from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
+from cinema.features.owned import SHOWTIMES
 from cinema.features.seats.errors import ERRORS as SEATS_ERRORS
 from cinema.http.context import Call, RequestContext
 from cinema.http.errors import error_table
@@ -205,6 +206,7 @@ async def serving(
         verify_token=gatekeeper.verify,
         metrics=metrics,
         write_log=log.append,
+        owned=SHOWTIMES,
         turns=turns,
     )
     port_later = await edge.start("127.0.0.1", 0)

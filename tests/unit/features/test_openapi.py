@@ -11,7 +11,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from cinema.app.features import ERRORS
+from cinema.app.features import ERRORS, PRODUCT
 from cinema.http.connections.upload import Upload
 from cinema.http.document.assets import Asset
 from cinema.http.document.openapi import error_codes, openapi_document
@@ -19,7 +19,7 @@ from cinema.http.routes import Deprecation, Route
 from tests.support.bound_routes import ROUTES
 
 SHOWN = [route for route in ROUTES if not route.hidden]
-DOCUMENT = openapi_document(ROUTES, ERRORS, version="1.2.3")
+DOCUMENT = openapi_document(ROUTES, ERRORS, PRODUCT, version="1.2.3")
 
 
 def operation(route: Route) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_links_have_a_scheme_of_their_own_where_there_are_any() -> None:
     (order,) = [route for route in SHOWN if route.operation_id == "getOrder"]
     assert operation(order)["security"] == [{"link": []}]
     assert DOCUMENT["components"]["securitySchemes"]["link"]["name"] == "Link-Token"
-    without = openapi_document([SHOWN[0]], ERRORS, version="1")
+    without = openapi_document([SHOWN[0]], ERRORS, PRODUCT, version="1")
     assert set(without["components"]["securitySchemes"]) == {"bearer"}
 
 
@@ -192,7 +192,7 @@ def test_a_deprecated_operation_says_what_to_use_instead() -> None:
     ending = Deprecation(since=date(2026, 1, 1), sunset=date(2026, 2, 1), instead="`GET /new`")
     shown = next(one for one in SHOWN if one.method == "GET" and one.description)
     old = msgspec.structs.replace(shown, deprecation=ending)
-    document = openapi_document([old], ERRORS, version="1")
+    document = openapi_document([old], ERRORS, PRODUCT, version="1")
     described = next(iter(document["paths"].values()))["get"]
     assert described["deprecated"] is True
     assert described["description"].endswith(

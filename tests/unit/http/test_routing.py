@@ -13,7 +13,7 @@ OTHER = "019a0c1e-7000-7000-8000-0000000000f2"
 
 @pytest.fixture
 def router() -> Router[str]:
-    table: Router[str] = Router()
+    table: Router[str] = Router("showtime_id")
     table.add("GET", "/movies", "list")
     table.add("POST", "/movies", "create")
     table.add("GET", "/movies/{movie_id}", "get")
@@ -34,7 +34,7 @@ def test_ids_arrive_raw_and_in_order(router: Router[str]) -> None:
     match = found(router, "DELETE", f"/showtimes/{ID}/holds/{OTHER}?seats=A1")
     assert match.target == "release"
     assert match.params == (parse_id(ID), parse_id(OTHER))
-    assert match.showtime_id == ID.lower()
+    assert match.subject_id == ID.lower()
 
 
 def test_literal_segment_wins_over_parameter(router: Router[str]) -> None:

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from cinema.domain.principal import Principal
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.routes import Route
-from cinema.http.throttling import EdgeLimits, hold_check, write_count
+from cinema.http.throttling import EdgeLimits, command_check, write_count
 from tests.support.bound_routes import ROUTES
 
 ANN = Principal(b"a" * 16, "customer", b"s" * 16, 9e9)
@@ -26,7 +26,7 @@ class Counted:
     def __init__(self) -> None:
         self.holds: list[tuple[bytes, str]] = []
         self.writes: list[bytes] = []
-        self.limits = EdgeLimits(count_write=self._write, take_hold=self._hold)
+        self.limits = EdgeLimits(count_write=self._write, take_command=self._hold)
 
     async def _write(self, principal: Principal) -> None:
         self.writes.append(principal.user_id)
@@ -40,7 +40,7 @@ def test_a_hold_is_counted_by_the_client_and_not_by_its_proxy(
     trusted: tuple[str, ...], key: str
 ) -> None:
     counted = Counted()
-    check = hold_check(route_of("placeHold"), counted.limits, TrustedProxies(trusted))
+    check = command_check(route_of("placeHold"), counted.limits, TrustedProxies(trusted))
     assert check is not None
     headers = {"X-Forwarded-For": "198.51.100.9"}
     check(ANN, make_mocked_request("POST", "/", headers=headers).clone(remote="10.0.0.1"))
@@ -49,8 +49,8 @@ def test_a_hold_is_counted_by_the_client_and_not_by_its_proxy(
 
 def test_other_routes_count_no_hold_and_edges_without_limits_nothing() -> None:
     counted, proxies = Counted(), TrustedProxies(())
-    assert hold_check(route_of("getHold"), counted.limits, proxies) is None
-    assert hold_check(route_of("placeHold"), None, proxies) is None
+    assert command_check(route_of("getHold"), counted.limits, proxies) is None
+    assert command_check(route_of("placeHold"), None, proxies) is None
     assert write_count(route_of("createBooking"), None) is None
 
 
@@ -69,5 +69,5 @@ async def test_writes_of_people_are_counted(operation: str, *, counts: bool) -> 
 def test_every_write_that_needs_a_token_is_counted_once() -> None:
     limits, proxies = Counted().limits, TrustedProxies(())
     for route in ROUTES:
-        by = (hold_check(route, limits, proxies), write_count(route, limits))
+        by = (command_check(route, limits, proxies), write_count(route, limits))
         assert sum(one is not None for one in by) <= 1, msgspec.structs.asdict(route)

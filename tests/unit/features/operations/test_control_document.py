@@ -8,11 +8,12 @@ import jsonschema_rs
 import pytest
 
 from cinema.app.features import ERRORS
+from cinema.features.operations.routes import CONTROL
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.routes import Route
 from tests.support.bound_routes import CONTROL_ROUTES as ROUTES
 
-DOCUMENT = openapi_document(ROUTES, ERRORS, version="1.2.3")
+DOCUMENT = openapi_document(ROUTES, ERRORS, CONTROL, version="1.2.3")
 
 
 def complaints(schema: dict[str, Any], value: Any) -> list[str]:
