@@ -8,7 +8,8 @@ for `LEASE`, or `CONFIRM_LEASE` while a payment is settled. Kinds of tasks:
   come of it: nothing depends on webhooks. It is there before Stripe is asked for the first time.
 - `settle`: a payment that has come; its showtime decides. Never given up.
 - `return`: money that buys nothing goes back: its customer is told. Never given up.
-- `day`: the ledger of a day against Stripe's, once, an hour after its end.
+- `day`: the ledger of a day against Stripe's, once, an hour after its end, or when there is a node
+  again.
 
 Telemetry: the log events below, the metrics of `stripe_metrics.py`.
 """
@@ -16,7 +17,7 @@ Telemetry: the log events below, the metrics of `stripe_metrics.py`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -199,11 +200,10 @@ class StripeTasks:
         await self._end(task, "done")
 
     async def _remember_yesterday(self, now: datetime) -> None:
-        """A task for the day that has ended; the first node makes it."""
+        """Tasks for the day that has ended, and for days before on which no node ran."""
         day = (now - DAY_AFTER).date() - timedelta(days=1)
         if day != self._day:
-            due_at = datetime.combine(day + timedelta(days=1), time(), UTC) + DAY_AFTER
-            await self._tasks.add("day", day.isoformat(), {}, due_at)
+            await self._tasks.add_days(day)
             self._day = day
 
     async def _end(self, task: Task, outcome: str) -> None:

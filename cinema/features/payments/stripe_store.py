@@ -28,6 +28,17 @@ insert into stripe_tasks (kind, name, detail, created_at, due_at)
 values ($1, $2, $3::text::jsonb, $4, $5)
 on conflict (kind, name) do nothing
 returning true"""
+# From the first day behind the last one that is known; only the given one if none is.
+_DAYS: Final = """
+insert into stripe_tasks (kind, name, detail, created_at, due_at)
+select 'day', to_char(day, 'YYYY-MM-DD'), '{}', $3, $3
+from generate_series(
+    greatest($1::date - ($2::int - 1), coalesce((
+        select max(name)::date + 1 from stripe_tasks where kind = 'day'
+    ), $1::date))::timestamp,
+    $1::date::timestamp, interval '1 day'
+) day
+on conflict (kind, name) do nothing"""
 _CLAIM_ONE: Final = """
 update stripe_tasks set attempts = attempts + 1, due_at = $4
 where kind = $1 and name = $2 and ended_at is null and due_at <= $3
@@ -63,7 +74,9 @@ _FORGET: Final = """
 with gone as (
     delete from stripe_tasks where ctid = any(array(
         select ctid from stripe_tasks
-        where ended_at < $1 and outcome is distinct from 'given_up'
+        where ended_at < $1 and outcome is distinct from 'given_up' and not (
+            kind = 'day' and name = (select max(name) from stripe_tasks where kind = 'day')
+        )
         order by ended_at limit $2
         for update skip locked
     ))
@@ -185,6 +198,9 @@ KEPT: Final = timedelta(days=35)
 
 PAGE: Final = 500
 
+DAYS_BACK: Final = 60
+"""Longer than any chain is closed. Days before that are left to an accountant."""
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A claimed task; `attempts` is the number of this attempt."""
@@ -239,6 +255,13 @@ class StripeRepository:
         now = self._now()
         return bool(await self._value(_TELL, kind, name, _json(detail), now, due_at or now))
 
+    async def add_days(self, last: date) -> None:
+        """Tasks for this day and all before it that have none since the last known one.
+
+        At most `DAYS_BACK`; if no day is known, it is the first.
+        """
+        await self._run(_DAYS, last, DAYS_BACK, self._now())
+
     async def claim(self, lease: timedelta, settle_lease: timedelta, limit: int) -> Sequence[Task]:
         """Tasks that are due, for this caller alone as long as the lease of their kind lasts."""
         now = self._now()
@@ -271,7 +294,7 @@ class StripeRepository:
         return TasksState(**dict(row), differences=differences)
 
     async def forget(self, now: datetime, limit: int) -> int:
-        """Delete a bounded number of tasks that ended long ago; returns how many."""
+        """Delete tasks that ended long ago, but not that of the last day; how many."""
         return int(await self._value(_FORGET, now - KEPT, limit))
 
     async def owe(self, task: Task, reason: str, refund_id: UUID) -> bool:
