@@ -100,6 +100,7 @@ class DueSweep:
         self._clock = clock
         self._wake = wake
         self._after: tuple[int, bytes] | None = None
+        self._is_behind = False
         self._until_us = 0
         self._found: list[bytes] = []
 
@@ -113,10 +114,12 @@ class DueSweep:
                 limit.write(log.warning, DUE_SWEEP_FAILED, reason=str(error))
             except Exception:
                 log.exception(DUE_SWEEP_FAILED)
-            await asyncio.sleep(DUE_SWEEP_S if self._after is None else DUE_SWEEP_GOES_ON_S)
+            is_done = self._after is None and not self._is_behind
+            await asyncio.sleep(DUE_SWEEP_S if is_done else DUE_SWEEP_GOES_ON_S)
 
     async def look(self) -> None:
-        """Wake what another node has found, or search."""
+        """Wake what another node has found, a bounded number at a time, or search."""
+        self._is_behind = False
         told = await self.news.told()
         if told is None:
             await self.sweep()
@@ -126,7 +129,8 @@ class DueSweep:
         for showtime_id in told:
             woken += self._wake(showtime_id)
             if woken >= DUE_SWEEP_PAGE:
-                # The others are still due at the next look.
+                # The others are still due at the next look, which comes as soon as in a search.
+                self._is_behind = True
                 return
             await slices.give_way()
 

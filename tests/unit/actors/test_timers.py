@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -318,6 +318,47 @@ async def test_rows_of_others_are_passed_over_a_bounded_number_at_a_time(
         assert (looked_at, store.count("due")) == (showtimes, 6)
         await sweep.sweep()
         assert looked_at == showtimes + showtimes[:12]
+
+
+class _Told:
+    """News of another node, which has found all of these."""
+
+    ahead_s = 0.0
+
+    def __init__(self, showtimes: list[bytes]) -> None:
+        self.showtimes = showtimes
+
+    async def told(self) -> list[bytes]:
+        return self.showtimes
+
+    def found(self, _until_us: int, _showtime_ids: Sequence[bytes]) -> None:
+        raise AssertionError("this node does not search")
+
+
+@in_virtual_time
+async def test_what_another_node_has_found_is_woken_as_fast_as_what_is_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        woken: list[bytes] = []
+
+        def wake(showtime: bytes) -> bool:
+            if showtime in woken:
+                return False
+            woken.append(showtime)
+            return True
+
+        sweep, store = _sweep(world, monkeypatch, wake)
+        sweep.news = _Told([world.showtime() for _ in range(OVERDUE)])
+        running = asyncio.ensure_future(sweep.run())
+        counts = []
+        await asyncio.sleep(DUE_SWEEP_GOES_ON_S / 2)
+        for _ in range(6):
+            counts.append(len(woken))
+            await asyncio.sleep(DUE_SWEEP_GOES_ON_S)
+        assert counts == [4, 8, 12, 16, 20, 23]
+        assert store.count("due") == 0
+        running.cancel()
 
 
 @in_virtual_time
