@@ -129,8 +129,9 @@ class ScansService:
             if kept is not None:
                 return self._told_again(kept, once)
         if claim is None or not known:
-            if once is not None and (again := await self._again(once)) is not None:
-                return again
+            if once is not None:
+                text = answer_text(ScanRefusal(code="TICKET_FORGED", details={}))
+                await self._scans.keep(once, text, now)
             self._counts.outcomes["TICKET_FORGED"] += 1
             raise refuse("TICKET_FORGED")
         asked = asked_of(scanner, request, claim, known[0], at)

@@ -299,6 +299,11 @@ class ScansRepository:
             ):
                 raise AnsweredBefore
 
+    async def keep(self, once: Once, answer: str, now: datetime) -> None:
+        """Keep the answer to a scan of no ticket. Raises `AnsweredBefore`."""
+        async with transaction(self._pool) as running:
+            await _keep(running, once, answer, now)
+
     async def unscan(self, ticket: Known, scanner: Scanner, reason: str, act: Act) -> bool:
         """Take an entry back; False if there is none."""
         async with transaction(self._pool) as running:

@@ -192,6 +192,19 @@ async def test_what_is_no_ticket_of_ours_is_forged(house: House) -> None:
     assert (await scan(house, ticket["token"].lower())).status == 200
 
 
+async def test_a_forged_ticket_is_kept_under_its_nonce_like_any_other_answer(house: House) -> None:
+    showtime_id = await open_doors(house)
+    (ticket,) = await sold(house, showtime_id, "A1")
+    nobodys = KEYS.token(ticket_id(uuid4(), 0), UUID(showtime_id), 1)
+    for token in ("nonsense", nobodys):
+        nonce = f"forged-{token[:8]}"
+        for _ in range(2):
+            assert (await scan(house, token, nonce=nonce)).error == (422, "TICKET_FORGED")
+        other = await scan(house, ticket["token"], nonce=nonce)
+        assert other.error == (422, "IDEMPOTENCY_MISMATCH")
+    assert (await scan(house, ticket["token"], nonce="another")).status == 200
+
+
 async def test_wrong_doors_and_wrong_times(house: House) -> None:
     showtime_id, other = await open_doors(house), await house.showtime()
     (ticket,) = await sold(house, showtime_id, "A1")
