@@ -85,22 +85,31 @@ class FairTurns:
     def end(self) -> None:
         """End a turn: the first request of the next asker gets the next."""
         self._free += 1
-        let_pass = 0
-        while self._queues and self._free:
-            asker, queue = next(iter(self._queues.items()))
-            turn = self._take(asker, queue, 0)
-            if queue:
+        while self._free and (found := self._next()) is not None:
+            asker, turn = found
+            self._leave(asker, turn)
+            if asker in self._queues:
                 self._queues.move_to_end(asker)
-            has_left = turn.has_left()
-            if has_left:
-                _refuse(turn)
-            elif has_left is None and let_pass < self._waiting:
-                let_pass += 1
-                self._queues.setdefault(asker, deque()).append(turn)
-                self._waiting += 1
-            elif not turn.ready.cancelled():
+            if not turn.ready.cancelled():
                 self._free -= 1
                 turn.ready.set_result(None)
+
+    def _next(self) -> tuple[str, _Turn] | None:
+        """Whose turn comes: the first that is there, or else the first that may have left.
+
+        Those who have left go.
+        """
+        may_have_left: tuple[str, _Turn] | None = None
+        for asker, queue in list(self._queues.items()):
+            for turn in list(queue):
+                has_left = turn.has_left()
+                if has_left:
+                    self._give_up(asker, turn)
+                elif has_left is False:
+                    return asker, turn
+                elif may_have_left is None:
+                    may_have_left = asker, turn
+        return may_have_left
 
     def _is_full(self, asker: str) -> bool:
         return self._waiting >= self._queue_limit or len(self._queues.get(asker, ())) >= self._share

@@ -195,6 +195,26 @@ async def test_who_may_have_left_lets_others_go_first_and_has_a_turn_all_the_sam
     await asyncio.gather(*maybe)
 
 
+async def test_of_those_who_may_have_left_the_first_comes_first() -> None:
+    turns, served = FairTurns(1, queue_limit=9, share=3, wait_s=None), list[str]()
+    await turns.begin("x")
+
+    async def come(asker: str, name: str) -> None:
+        await turns.begin(asker, lambda: None)
+        served.append(name)
+
+    coming = []
+    for name in ("a1", "a2", "b1", "a3"):
+        coming.append(asyncio.ensure_future(come(name[0], name)))
+        await asyncio.sleep(0)
+    for _ in coming:
+        turns.end()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*coming)
+    assert served == ["a1", "b1", "a2", "a3"]
+
+
 async def test_who_may_have_left_gives_up_a_place_that_is_wanted() -> None:
     turns = FairTurns(1, queue_limit=1, share=3, wait_s=None)
     await turns.begin("a")
