@@ -32,10 +32,12 @@ from cinema.features.accounts.link_rules import (
     LinkTimes,
     MailLink,
 )
+from cinema.features.accounts.login_addresses_store import FORGET_OTHERS
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
+from cinema.features.accounts.throttles import account_digest, pair_digest
 from cinema.features.messages.choice_store import FORGET_PHONE
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
@@ -270,7 +272,8 @@ class LinksRepository:
 
         None if the link is not valid. If nobody had verified the address before, an authenticator
         and a telephone of the account go too: they may be of a stranger, who would keep the owner
-        of the address out with the one, and read of their bookings on the other.
+        of the address out with the one, and read of their bookings on the other. Whoever knew the
+        old password may have signed in, so of the addresses of logins only this one stays known.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -283,6 +286,8 @@ class LinksRepository:
             if row is None:
                 return None
             ended = await self._password_changed(running, row, client, now, "password_reset", None)
+            account = account_digest(row["email"])
+            await running.execute(FORGET_OTHERS, account, pair_digest(account, client.address))
             if not row["was_verified"]:
                 await running.execute(FORGET_PHONE, found.user_id)
                 await self._forget_strangers_factor(running, row, client, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from cinema.domain.limits_catalog import (
     IDEMPOTENT_CLEANUP_PAGE,
@@ -32,6 +33,8 @@ delete from login_addresses where account = $1 and address in (
     order by last_at desc offset $5
 )
 """
+
+FORGET_OTHERS: Final = "delete from login_addresses where account = $1 and address <> $2"
 
 _CLEAN_UP = """
 delete from login_addresses where (account, address) in (

@@ -26,6 +26,7 @@ from cinema.features.accounts.shapes import (
     SignedIn,
     UserPatch,
 )
+from cinema.features.accounts.throttles import account_digest, pair_digest
 from cinema.features.messages.choice_store import Choices, ChoicesRepository
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
@@ -209,6 +210,21 @@ async def test_authenticator_of_a_verified_account_stays_when_its_password_is_re
 async def new_password(house: House) -> None:
     token = house.link("account_password_reset")
     await house.credentials.reset_password(ResetInput(token=token, new_password=NEW), HERE)
+
+
+async def test_addresses_of_a_thief_are_no_longer_known_once_the_password_is_new(
+    house: House,
+) -> None:
+    """Whoever guesses from a known address is not stopped by the count of the account."""
+    await registered(house)
+    await house.accounts.login(LoginInput(email=OWNER, password=OLD), HERE)
+    await house.accounts.login(LoginInput(email=OWNER, password=OLD), THERE)
+    assert await house.count("login_addresses") == 2
+    await forgotten(house)
+    await new_password(house)
+    account = account_digest(OWNER)
+    rows = await house.pool.fetch("select account, address from login_addresses")
+    assert [tuple(row) for row in rows] == [(account, pair_digest(account, HERE.address))]
 
 
 async def test_what_the_owner_had_set_up_before_stays(house: House) -> None:
