@@ -79,6 +79,7 @@ FACTOR: Final = {**TOTP, **CODE}
 FACTOR_OFF: Final = {"off": True}
 ADMIN_USER: Final[dict[str, Any]] = {
     **VERIFIED_USER,
+    "version": 1,
     "disabled": False,
     "mfa_on": False,
     "cinema_ids": [],
@@ -86,7 +87,7 @@ ADMIN_USER: Final[dict[str, Any]] = {
     "updated_at": None,
     "updated_by": None,
 }
-CHANGED: Final = {"updated_at": "2026-05-02T10:00:00Z", "updated_by": ADMIN_ID}
+CHANGED: Final = {"version": 2, "updated_at": "2026-05-02T10:00:00Z", "updated_by": ADMIN_ID}
 PROMOTED: Final = {**ADMIN_USER, **CHANGED, **PROMOTION}
 DISABLED_USER: Final = {**ADMIN_USER, **CHANGED, "disabled": True}
 INVITATION_INPUT: Final = {"email": "grace@example.com", **PROMOTION}

@@ -126,8 +126,12 @@ class ChangeEmailInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class AdminUser(User, frozen=True, kw_only=True):
-    """An account as admins see it; `updated_by` is an account's id, or null for the server."""
+    """An account as admins see it; `updated_by` is an account's id, or null for the server.
 
+    `version` rises when an admin changes its role, its cinemas, or whether it is disabled.
+    """
+
+    version: int
     disabled: bool
     mfa_on: bool
     created_by: UUID | None

@@ -21,6 +21,7 @@ from cinema.features.accounts.shapes import (
     UserQuery,
 )
 from cinema.features.accounts.user_service import UsersService
+from cinema.http.conditional import versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
@@ -83,7 +84,8 @@ async def get_user(parts: UserParts, context: RequestContext) -> Reply:
     operation_id="changeUser",
     summary="Disable an account, or give it other cinemas",
     description="A disabled account cannot sign in, and its sessions end within five seconds on "
-    "all nodes. `cinema_ids` replace the former ones. Nobody can disable their own account.",
+    "all nodes. `cinema_ids` replace the former ones: with `If-Match`, which names the `version` "
+    "that you have seen, nobody else's change is lost. Nobody can disable their own account.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -91,13 +93,15 @@ async def get_user(parts: UserParts, context: RequestContext) -> Reply:
     request_example={"disabled": True},
     response=AdminUser,
     response_example=examples.DISABLED_USER,
+    if_match="optional",
     errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     """Change somebody else's account."""
     (user_id,) = context.ids
     client = parts.door.client(context)
-    return success(await parts.users.change(context.principal, user_id, context.body, client))
+    seen = versions_seen(context.request)
+    return success(await parts.users.change(context.principal, user_id, context.body, client, seen))
 
 
 @Operation(
@@ -106,9 +110,9 @@ async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     operation_id="promoteUser",
     summary="Give an account a role",
     description="Staff and managers act only at the cinemas of `cinema_ids`, which replace the "
-    "former ones. The account's sessions end at once. Nobody can change their own role. Anybody "
-    "can open an account with somebody else's e-mail address, so every role but `customer` needs a "
-    "verified one.",
+    "former ones; `If-Match` names the `version` that you have seen. The account's sessions end at "
+    "once. Nobody can change their own role. Anybody can open an account with somebody else's "
+    "e-mail address, so every role but `customer` needs a verified one.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -116,13 +120,17 @@ async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     request_example=examples.PROMOTION,
     response=AdminUser,
     response_example=examples.PROMOTED,
+    if_match="optional",
     errors=("UNKNOWN_REFERENCE", "EMAIL_NOT_VERIFIED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def promote(parts: UserParts, context: RequestContext) -> Reply:
     """Give somebody else's account a role and its cinemas."""
     (user_id,) = context.ids
     client = parts.door.client(context)
-    return success(await parts.users.promote(context.principal, user_id, context.body, client))
+    seen = versions_seen(context.request)
+    return success(
+        await parts.users.promote(context.principal, user_id, context.body, client, seen)
+    )
 
 
 @Operation(

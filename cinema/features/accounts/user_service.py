@@ -25,7 +25,7 @@ from cinema.features.accounts.shapes import (
     UserQuery,
 )
 from cinema.features.accounts.totp_store import FactorsRepository
-from cinema.features.accounts.user_store import NO_CINEMAS, Act, UserFilter, UsersRepository
+from cinema.features.accounts.user_store import NO_CINEMAS, Act, Seen, UserFilter, UsersRepository
 from cinema.features.refusals import found, granted
 
 _MOMENT: Final[Any] = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -66,11 +66,17 @@ class UsersService:
         return found(await self._users.find(user_id))
 
     async def promote(
-        self, principal: Principal, user_id: UUID, request: PromoteInput, client: Client
+        self,
+        principal: Principal,
+        user_id: UUID,
+        request: PromoteInput,
+        client: Client,
+        seen: Seen = None,
     ) -> AdminUser:
         """Give an account a role and its cinemas; its sessions end at once.
 
-        Refuses NOT_FOUND, UNKNOWN_REFERENCE, EMAIL_NOT_VERIFIED, and FORBIDDEN if it is the
+        `seen` are the versions that it may have. Refuses NOT_FOUND, PRECONDITION_FAILED,
+        UNKNOWN_REFERENCE, EMAIL_NOT_VERIFIED, and FORBIDDEN if it is the
         caller's own role. So there is always an admin left, also if several admins do this at the
         same time.
         """
@@ -79,23 +85,30 @@ class UsersService:
         if request.cinema_ids and request.role not in {STAFF, MANAGER}:
             raise refuse("VALIDATION_ERROR", NO_CINEMAS, path="$.cinema_ids")
         act = self._act(principal, client)
-        user = found(await self._users.set_role(user_id, request.role, request.cinema_ids, act))
+        user = found(
+            await self._users.set_role(user_id, request.role, request.cinema_ids, act, seen)
+        )
         self._admission.forget({user_id.bytes})
         return user
 
     async def change(
-        self, principal: Principal, user_id: UUID, request: UserPatch, client: Client
+        self,
+        principal: Principal,
+        user_id: UUID,
+        request: UserPatch,
+        client: Client,
+        seen: Seen = None,
     ) -> AdminUser:
-        """Disable or enable an account, give it other cinemas.
+        """Disable or enable an account, give it other cinemas; see `promote`.
 
-        Refuses NOT_FOUND, VALIDATION_ERROR, UNKNOWN_REFERENCE, and FORBIDDEN if callers would
-        disable themselves.
+        Refuses NOT_FOUND, PRECONDITION_FAILED, VALIDATION_ERROR, UNKNOWN_REFERENCE, and FORBIDDEN
+        if callers would disable themselves.
         """
         if request.disabled is not None and principal.user_id == user_id.bytes:
             raise refuse("FORBIDDEN", "You cannot disable your own account.")
         act = self._act(principal, client)
         changed = await self._users.change(
-            user_id, act, disabled=request.disabled, cinema_ids=request.cinema_ids
+            user_id, act, seen, disabled=request.disabled, cinema_ids=request.cinema_ids
         )
         self._admission.forget({user_id.bytes})
         return found(changed)

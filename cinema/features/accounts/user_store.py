@@ -26,7 +26,7 @@ NOT_PROVEN: Final = (
 _SELECT: Final = """
 select account.id::text as id, account.email, account.first_name, account.last_name, account.role,
     account.email_verified, account.created_at, account.disabled_at is not null as disabled,
-    account.created_by, account.updated_at, account.updated_by,
+    account.created_by, account.updated_at, account.updated_by, account.version,
     exists (
         select from totp_factors where user_id = account.id and confirmed_at is not null
     ) as mfa_on,
@@ -52,15 +52,18 @@ order by id for update
 
 _LOCK: Final = "select id from users where id = $1 and deleted_at is null for update"
 
-_SET_ROLE: Final = "update users set role = $2, updated_at = $3, updated_by = $4 where id = $1"
+_SET_ROLE: Final = """
+update users set role = $2, updated_at = $3, updated_by = $4, version = version + 1 where id = $1
+"""
 
 _SET_DISABLED: Final = """
-update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end,
-    updated_at = $3, updated_by = $4
+update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end
 where id = $1
 """
 
-_TOUCH: Final = "update users set updated_at = $2, updated_by = $3 where id = $1"
+_TOUCH: Final = """
+update users set updated_at = $2, updated_by = $3, version = version + 1 where id = $1
+"""
 
 _CLEAR_CINEMAS: Final = """
 delete from cinema_managers where user_id = $1 and cinema_id <> all($2::uuid[])
@@ -108,6 +111,10 @@ order by account.created_at desc, account.id desc
 limit ${len(values)}
 """
     return statement, values
+
+
+Seen = frozenset[int] | None
+"""The versions of an account that a change is for; None for whichever it has."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,18 +172,20 @@ class UsersRepository:
         return [_user(row) for row in rows]
 
     async def set_role(
-        self, user_id: UUID, role: str, cinema_ids: Sequence[UUID], act: Act
+        self, user_id: UUID, role: str, cinema_ids: Sequence[UUID], act: Act, seen: Seen
     ) -> AdminUser | None:
         """Give an account a role and its cinemas; its sessions end. None if there is no account.
 
         Anybody can register with a colleague's address and wait to be promoted. So every role but
-        that of a customer needs a verified address. Refuses EMAIL_NOT_VERIFIED, FORBIDDEN if the
-        caller is no longer an admin, UNKNOWN_REFERENCE, RETRY, OUTCOME_UNKNOWN.
+        that of a customer needs a verified address. Refuses FORBIDDEN if the caller is no longer an
+        admin, PRECONDITION_FAILED if it is of another version than was seen, EMAIL_NOT_VERIFIED,
+        UNKNOWN_REFERENCE, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             before = await _locked(running, user_id, act)
             if before is None:
                 return None
+            _check_seen(before, seen)
             if role != CUSTOMER:
                 _check_proven(before)
             await running.execute(_SET_ROLE, user_id, role, act.at, act.by)
@@ -185,7 +194,13 @@ class UsersRepository:
             return await _noted(running, "role_change", before, act)
 
     async def change(
-        self, user_id: UUID, act: Act, *, disabled: bool | None, cinema_ids: Sequence[UUID] | None
+        self,
+        user_id: UUID,
+        act: Act,
+        seen: Seen,
+        *,
+        disabled: bool | None,
+        cinema_ids: Sequence[UUID] | None,
     ) -> AdminUser | None:
         """Disable an account or enable it again, give it other cinemas; see `set_role`.
 
@@ -195,14 +210,16 @@ class UsersRepository:
             before = await _locked(running, user_id, act)
             if before is None:
                 return None
+            _check_seen(before, seen)
             if cinema_ids and before.role not in {"staff", "manager"}:
                 raise refuse("VALIDATION_ERROR", NO_CINEMAS, path="$.cinema_ids")
+            if disabled is not None or cinema_ids is not None:
+                await running.execute(_TOUCH, user_id, act.at, act.by)
             if disabled is not None:
-                await running.execute(_SET_DISABLED, user_id, disabled, act.at, act.by)
+                await running.execute(_SET_DISABLED, user_id, disabled, act.at)
                 if disabled:
                     await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
             if cinema_ids is not None:
-                await running.execute(_TOUCH, user_id, act.at, act.by)
                 await _set_cinemas(running, user_id, cinema_ids)
             return await _noted(running, "user_change", before, act)
 
@@ -220,6 +237,11 @@ class UsersRepository:
             await _set_cinemas(running, user_id, ())
             await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
             return await _noted(running, "role_change", before, act)
+
+
+def _check_seen(account: AdminUser, seen: Seen) -> None:
+    if seen is not None and account.version not in seen:
+        raise refuse("PRECONDITION_FAILED")
 
 
 def _check_proven(account: AdminUser) -> None:

@@ -33,6 +33,27 @@ async def test_admin_finds_an_account_disables_it_and_the_log_tells(house: House
     assert row["request_id"] == changed.headers["X-Request-ID"]
 
 
+async def test_of_two_admins_who_change_one_account_the_second_learns_of_the_first(
+    house: House,
+) -> None:
+    path = f"admin/users/{house.people['staff']}"
+    seen = (await house.ask("admin", "GET", path)).data
+    cinema_ids, header = seen["cinema_ids"], {"If-Match": f'"{seen["version"]}"'}
+    first = await house.ask("admin", "PATCH", path, {"cinema_ids": []}, headers=header)
+    assert (first.status, first.data["version"]) == (200, seen["version"] + 1)
+    for method, body, to in (
+        ("PATCH", {"cinema_ids": cinema_ids}, path),
+        ("PATCH", {"disabled": True}, path),
+        ("POST", {"role": "staff", "cinema_ids": cinema_ids}, f"{path}/promote"),
+    ):
+        second = await house.ask("admin", method, to, body, headers=header)
+        assert second.error == (412, "PRECONDITION_FAILED")
+    assert (await house.ask("admin", "GET", path)).data == first.data
+    # Without the header the change is for whatever there is, as before.
+    back = await house.ask("admin", "PATCH", path, {"cinema_ids": cinema_ids})
+    assert back.data["cinema_ids"] == cinema_ids
+
+
 async def test_account_that_is_unknown_is_not_found(house: House) -> None:
     for method, body in (("GET", None), ("PATCH", {"disabled": True})):
         answer = await house.ask("admin", method, f"admin/users/{UNKNOWN_ID}", body)
