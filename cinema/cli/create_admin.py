@@ -40,7 +40,7 @@ from cinema.storage.database.transactions import Pool
 
 
 class AdminNotCreated(Exception):
-    """Nothing was changed; the message says what to do."""
+    """There is no new admin; the message says why, or what to do."""
 
 
 def run_create_admin(settings: Settings, options: Mapping[str, Any], report: Report) -> None:
@@ -123,9 +123,9 @@ async def _create(
         try:
             user = await UsersRepository(pool).make_admin(UUID(user_id), _act())
         except Refused as refused:
-            if refused.rejection.code != "EMAIL_NOT_VERIFIED":
-                raise
-            told = f"{refused.rejection.message} Use the link in the mail to {email} first."
+            told = refused.rejection.message or refused.rejection.code
+            if refused.rejection.code == "EMAIL_NOT_VERIFIED":
+                told = f"{told} Use the link in the mail to {email} first."
             raise AdminNotCreated(told) from refused
     if user is None:
         raise AdminNotCreated(f"the account of {email} is gone")

@@ -15,7 +15,9 @@ import asyncpg
 import pytest
 
 from cinema.cli.main import main
+from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.user_store import UsersRepository
 from cinema.local.embedded_postgres import running_address
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -197,3 +199,26 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [(None, "is gone"), (refuse("RETRY", "The database is away."), "The database is away.")],
+    ids=["erased meanwhile", "the database is away"],
+)
+def test_what_happens_between_account_and_role_is_told(
+    create: Create,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: Refused | None,
+    told: str,
+) -> None:
+    async def make_admin(*_: object) -> None:
+        if outcome is not None:
+            raise outcome
+
+    with monkeypatch.context() as moment:
+        moment.setattr(UsersRepository, "make_admin", make_admin)
+        failed = create(EMAIL, "--password-file", "-")
+    assert (failed.code, failed.out) == (1, "")
+    assert told in failed.err
+    assert create(EMAIL, "--promote").code == 0
