@@ -85,6 +85,10 @@ class Clock:
     def now_us(self) -> int:
         return self._now_us
 
+    def boot_ns(self) -> int:
+        """As it runs: turns of a sweep are as long as on a node."""
+        return time.monotonic_ns()
+
 
 class NoKernel:
     """Stands for the node of a housekeeping whose showtimes nobody has in memory."""
