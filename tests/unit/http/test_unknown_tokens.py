@@ -35,13 +35,13 @@ def route(auth: str, *roles: str) -> Route:
     return msgspec.structs.replace(found, auth=auth, roles=frozenset(roles), guests=not roles)
 
 
-def steps(of: Route, look_up: LookUpToken | None) -> Steps:
-    """The steps around a route of a node that knows no token."""
+def steps(of: Route, look_up: LookUpToken | None, who: Principal | None = None) -> Steps:
+    """The steps around a route of a node that knows no token, or every one as somebody's."""
     parts = EdgeParts(
         errors=error_table(),
         writer=ReplyWriter(allowed_origins=(), hsts=False),
         access_log=AccessLog(lambda _: None, asyncio.get_running_loop().call_later),
-        verify_token=lambda _: None,
+        verify_token=lambda _: who,
         look_up_token=look_up,
         proxies=TrustedProxies(()),
         require_https=False,
@@ -100,6 +100,12 @@ async def test_a_lenient_route_takes_what_turns_out_to_be_no_token_for_none(
 async def test_the_role_counts_once_it_is_known() -> None:
     assert await outcome(identified(route("bearer", "admin"), known)) == "FORBIDDEN"
     assert await outcome(identified(route("bearer", "customer"), known)) == AGAIN
+
+
+async def test_a_lenient_route_refuses_what_is_not_the_tokens_fault() -> None:
+    with pytest.raises(Refused, match="FORBIDDEN"):
+        steps(route("lenient", "admin"), None, ANN).admit(request())
+    assert steps(route("lenient", "customer"), None, ANN).admit(request()) == ANN
 
 
 async def test_whoever_is_forgotten_while_the_body_is_on_its_way_is_looked_up_again() -> None:
