@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -51,11 +51,13 @@ class Drawer(msgspec.Struct, frozen=True, gc=False):
 def business_date(at: datetime, time_zone: str, day_starts_at: str) -> date:
     """The business day of a moment: it begins at `day_starts_at` on the cinema's clock.
 
-    What is sold between midnight and then belongs to the day before.
+    What is sold between midnight and then belongs to the day before. It begins once: of an hour
+    that comes twice, in the first one.
     """
-    local = at.astimezone(ZoneInfo(time_zone))
-    day = local.date()
-    return day - timedelta(days=1) if local.time() < time.fromisoformat(day_starts_at) else day
+    zone = ZoneInfo(time_zone)
+    day = at.astimezone(zone).date()
+    begins = datetime.combine(day, time.fromisoformat(day_starts_at), zone).astimezone(UTC)
+    return day - timedelta(days=1) if at < begins else day
 
 
 def day_to_open(today: date, last_closed: date | None) -> date:

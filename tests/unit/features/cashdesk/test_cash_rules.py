@@ -45,9 +45,18 @@ def test_a_day_that_begins_at_midnight_is_the_calendars() -> None:
 
 def test_the_clock_that_goes_back_does_not_make_a_second_day() -> None:
     # In the night to 2026-10-25 the hour from 2 to 3 comes twice in Berlin.
-    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    days = [business_date(first + timedelta(hours=n), "Europe/Berlin", "02:30") for n in range(3)]
-    assert days == sorted(days)
+    first = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+    moments = [first + timedelta(minutes=n) for n in range(180)]
+    days = [business_date(at, "Europe/Berlin", "02:30") for at in moments]
+    assert days == [date(2026, 10, 24)] * 30 + [date(2026, 10, 25)] * 150
+
+
+def test_a_day_that_begins_in_an_hour_that_is_left_out_begins_behind_it() -> None:
+    # In the night to 2027-03-28 the clock goes from 2 to 3 in Berlin.
+    first = datetime(2027, 3, 28, 0, 0, tzinfo=UTC)
+    moments = [first + timedelta(minutes=n) for n in range(180)]
+    days = [business_date(at, "Europe/Berlin", "02:30") for at in moments]
+    assert days == [date(2027, 3, 27)] * 90 + [date(2027, 3, 28)] * 90
 
 
 def test_who_opens_after_the_close_works_for_the_next_day() -> None:
