@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from cinema.actors.tasks import Tasks
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings.mail_jobs import CHANGED_MESSAGE, CONFIRMED_MESSAGE
 from cinema.features.bookings.order_store import ORDER_LINK
@@ -19,6 +20,7 @@ from cinema.features.tickets import routes as ticket_routes
 from cinema.features.tickets.device_routes import DeviceParts
 from cinema.features.tickets.device_service import DevicesService
 from cinema.features.tickets.device_store import DevicesRepository
+from cinema.features.tickets.door_store import DoorsRepository
 from cinema.features.tickets.errors import ERRORS
 from cinema.features.tickets.metrics import ScanCounts
 from cinema.features.tickets.offline_service import OfflineService
@@ -44,6 +46,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     tickets = TicketsService(store, keys, offered[ForkServer], new_id=node.next_uuid, now=now)
     tickets.offer_passes(_passes(node.settings.wallet_pass_certificate))
     devices = DevicesService(DevicesRepository(node.pool), new_id=node.next_uuid, now=now)
+    tasks = Tasks(node.kernel.metrics.task_failures)
+    node.stack.push_async_callback(tasks.cancel)
+    doors = DoorsRepository(node.pool, tasks)
 
     async def enclose(order: Mapping[str, Any], language: str) -> Sequence[Enclosure]:
         # Orders of the builds before this one do not say which booking they are about.
@@ -54,7 +59,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     offered[Outgoing].enclose(AGAIN, enclose)
     offered[Outgoing].enclose(CONFIRMED_MESSAGE, enclose)
     offered[Outgoing].enclose(CHANGED_MESSAGE, enclose)
-    scanning = ScansService(scans, tickets, keys, counts, new_id=node.next_uuid, now=now)
+    scanning = ScansService(
+        doors, scans, devices, tickets, keys, counts, new_id=node.next_uuid, now=now
+    )
     offline = OfflineService(scans, store, keys, counts, now=now)
     return Feature(
         routes=(

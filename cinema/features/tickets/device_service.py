@@ -74,17 +74,7 @@ class DevicesService:
         UNKNOWN_REFERENCE.
         """
         if caller is None:
-            known = await self._devices.by_token(digest_of(token))
-            if known is None:
-                raise refuse("UNAUTHENTICATED", reason="UNKNOWN_DEVICE")
-            if device_id not in {None, known.id}:
-                raise refuse("UNKNOWN_REFERENCE", "This is another scanner.", path="$.device_id")
-            return Scanner(
-                id=known.id,
-                name=known.name,
-                cinema_ids=frozenset({known.cinema_id}),
-                is_device=True,
-            )
+            return scanner_of(await self._devices.by_token(digest_of(token)), device_id)
         everywhere = caller.role == ADMIN
         cinemas = frozenset(UUID(bytes=one) for one in caller.cinema_ids)
         name = STAFF_NAME
@@ -105,6 +95,23 @@ class DevicesService:
         return Act(
             by=UUID(bytes=by.user_id), at=self._now(), client=client, entry_id=self._new_id()
         )
+
+
+def scanner_of(known: Device | None, device_id: UUID | None) -> Scanner:
+    """The scanner with a token, if it has one and says no other name of itself.
+
+    Refuses UNAUTHENTICATED, UNKNOWN_REFERENCE.
+    """
+    if known is None:
+        raise refuse("UNAUTHENTICATED", reason="UNKNOWN_DEVICE")
+    if device_id not in {None, known.id}:
+        raise refuse("UNKNOWN_REFERENCE", "This is another scanner.", path="$.device_id")
+    return Scanner(
+        id=known.id,
+        name=known.name,
+        cinema_ids=frozenset({known.cinema_id}),
+        is_device=True,
+    )
 
 
 def digest_of(token: str) -> bytes:

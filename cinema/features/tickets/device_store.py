@@ -44,24 +44,24 @@ class DevicesRepository:
             row = await running.fetchrow(_ADD, device_id, cinema_id, name, digest, act.at, act.by)
             if row is not None:
                 await audited(running, "scanner_added", device_id, act, name=name)
-        return None if row is None else _device(row)
+        return None if row is None else device_of(row)
 
     async def of_cinema(self, cinema_id: UUID, after: UUID, limit: int) -> list[Device]:
         """The scanners of a cinema, the oldest first, also those that were revoked."""
         async with connection(self._pool) as reading:
-            return [_device(row) for row in await reading.fetch(_LIST, cinema_id, after, limit)]
+            return [device_of(row) for row in await reading.fetch(_LIST, cinema_id, after, limit)]
 
     async def find(self, device_id: UUID) -> Device | None:
         """A scanner, also one that was revoked."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_BY_ID, device_id)
-        return None if row is None else _device(row)
+        return None if row is None else device_of(row)
 
     async def by_token(self, digest: bytes) -> Device | None:
         """The scanner whose token has this digest, unless it was revoked."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_BY_DIGEST, digest)
-        return None if row is None else _device(row)
+        return None if row is None else device_of(row)
 
     async def revoke(self, device_id: UUID, act: Act) -> Device | None:
         """The scanner, whose token counts no longer; None if it did not count before."""
@@ -69,14 +69,15 @@ class DevicesRepository:
             row = await running.fetchrow(_REVOKE, device_id, act.at, act.by)
             if row is not None:
                 await audited(running, "scanner_revoked", device_id, act)
-        return None if row is None else _device(row)
+        return None if row is None else device_of(row)
 
 
-def _device(row: Record) -> Device:
+def device_of(row: Record, cinema_id: str = "cinema_id") -> Device:
+    """A scanner; `cinema_id` is the name of that column."""
     at: datetime = row["created_at"]
     return Device(
         id=row["id"],
-        cinema_id=row["cinema_id"],
+        cinema_id=row[cinema_id],
         name=row["name"],
         created_at=at,
         revoked_at=row["revoked_at"],

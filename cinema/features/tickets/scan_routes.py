@@ -46,8 +46,11 @@ class ScanParts(msgspec.Struct, frozen=True):
 
     async def scanner(self, context: RequestContext, device_id: UUID | None = None) -> Scanner:
         """Who scans."""
-        token = context.request.headers.get(DEVICE_TOKEN, "")
-        return await self.devices.scanner(context.caller, token, device_id)
+        return await self.devices.scanner(context.caller, _token(context), device_id)
+
+
+def _token(context: RequestContext) -> str:
+    return context.request.headers.get(DEVICE_TOKEN, "")
 
 
 @Operation(
@@ -87,9 +90,8 @@ class ScanParts(msgspec.Struct, frozen=True):
 )
 async def scan_ticket(parts: ScanParts, context: RequestContext) -> Reply:
     """Let somebody in, or out."""
-    scanner = await parts.scanner(context, context.body.device_id)
-    client = parts.door.client(context)
-    return success(await parts.scans.scan(scanner, context.body, client))
+    client, token = parts.door.client(context), _token(context)
+    return success(await parts.scans.scan(context.caller, token, context.body, client))
 
 
 @Operation(

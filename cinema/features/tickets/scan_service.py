@@ -14,6 +14,8 @@ from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
+from cinema.features.tickets.device_service import DevicesService, digest_of, scanner_of
+from cinema.features.tickets.door_store import DoorsRepository, Passing, Seen, Shown
 from cinema.features.tickets.metrics import ADMITTED, ScanCounts
 from cinema.features.tickets.rules import (
     GROUP,
@@ -39,6 +41,7 @@ from cinema.features.tickets.shapes import (
 )
 from cinema.features.tickets.signing import TicketKeys
 
+NOTHING: Final = Seen(device=None, known=[], kept=None)
 HIDDEN: Final = frozenset({"TICKET_FORGED", "WRONG_CINEMA"})
 """Refusals that tell nothing of a ticket."""
 
@@ -48,7 +51,9 @@ class ScansService:
 
     def __init__(
         self,
+        doors: DoorsRepository,
         scans: ScansRepository,
+        devices: DevicesService,
         tickets: TicketsService,
         keys: TicketKeys,
         counts: ScanCounts,
@@ -56,25 +61,32 @@ class ScansService:
         new_id: Callable[[], UUID],
         now: Callable[[], datetime],
     ) -> None:
+        self._doors = doors
         self._scans = scans
+        self._devices = devices
         self._tickets = tickets
         self._keys = keys
         self._counts = counts
         self._new_id = new_id
         self._now = now
 
-    async def scan(self, scanner: Scanner, request: ScanInput, client: Client) -> Admission:
-        """Let a ticket, or all of a booking, in or out.
+    async def scan(
+        self, caller: Principal | None, token: str, request: ScanInput, client: Client
+    ) -> Admission:
+        """Let a ticket, or all of a booking, in or out, for somebody or a device with a token.
 
-        Refuses FORBIDDEN, IDEMPOTENCY_MISMATCH and the codes of `PRECEDENCE`.
+        Refuses UNAUTHENTICATED, UNKNOWN_REFERENCE, FORBIDDEN, IDEMPOTENCY_MISMATCH and the codes
+        of `PRECEDENCE`.
         """
+        now = self._now()
+        claim = self._keys.claim(request.token)
+        scanner, seen = await self._look(caller, token, request, claim)
         if request.force and not scanner.manages:
             raise refuse("FORBIDDEN", "Only managers of the cinema let in with `force`.")
         once = None if request.nonce is None else once_of(scanner, request.nonce, request)
-        now = self._now()
         at = now if request.at is None else bounded(request.at, now)
         try:
-            return await self._decide(scanner, request, at, now, client, once)
+            return await self._decide(scanner, request, claim, seen, at, now, client, once)
         except AnsweredBefore:
             assert once is not None
             again = await self._again(once)
@@ -111,31 +123,42 @@ class ScansService:
         assert answer.refusal is not None
         raise refuse(answer.refusal.code, **answer.refusal.details)
 
+    async def _look(
+        self, caller: Principal | None, token: str, request: ScanInput, claim: TicketClaim | None
+    ) -> tuple[Scanner, Seen]:
+        """Who scans, and what there is to the code: of a device in one look."""
+        if caller is None and claim is not None:
+            digest = digest_of(token)
+            shown = Shown(claim=claim, digest=digest, scanner_id=None, nonce=request.nonce)
+            seen = await self._doors.look(shown)
+            return scanner_of(seen.device, request.device_id), seen
+        scanner = await self._devices.scanner(caller, token, request.device_id)
+        if claim is None:
+            return scanner, NOTHING
+        shown = Shown(claim=claim, digest=None, scanner_id=scanner.id, nonce=request.nonce)
+        return scanner, await self._doors.look(shown)
+
     async def _decide(
         self,
         scanner: Scanner,
         request: ScanInput,
+        claim: TicketClaim | None,
+        seen: Seen,
         at: datetime,
         now: datetime,
         client: Client,
         once: Once | None,
     ) -> Admission:
-        claim = self._keys.claim(request.token)
-        known: Sequence[Known] = []
-        if claim is not None and once is None:
-            known = await self._scans.known(claim)
-        elif claim is not None and once is not None:
-            known, kept = await self._scans.known_once(claim, once)
-            if kept is not None:
-                return self._told_again(kept, once)
-        if claim is None or not known:
+        if once is not None and seen.kept is not None:
+            return self._told_again(seen.kept, once)
+        if claim is None or not seen.known:
             if once is not None:
                 text = answer_text(ScanRefusal(code="TICKET_FORGED", details={}))
                 await self._scans.keep(once, text, now)
             self._counts.outcomes["TICKET_FORGED"] += 1
             raise refuse("TICKET_FORGED")
-        asked = asked_of(scanner, request, claim, known[0], at)
-        those = wanted_of(claim, known)
+        asked = asked_of(scanner, request, claim, seen.known[0], at)
+        those = wanted_of(claim, seen.known)
         codes = [refusal_of(one, asked) for one in those]
         fine = [one for one, code in zip(those, codes, strict=True) if code is None]
 
@@ -152,7 +175,7 @@ class ScansService:
             )
 
         if fine:
-            places = await self._scans.pass_door(
+            places = await self._pass(
                 fine,
                 scanner,
                 at,
@@ -166,11 +189,50 @@ class ScansService:
                 self._counts.outcomes[ADMITTED] += len(places)
                 return admission(places)
             # Another scanner was faster: what it wrote is there now.
-            those = wanted_of(claim, await self._scans.known(claim))
+            shown = Shown(claim=claim, digest=None, scanner_id=None, nonce=None)
+            those = wanted_of(claim, (await self._doors.look(shown)).known)
             codes = [overtaken(request)] * len(those)
         code = first_of([code for code in codes if code is not None])
         of_it = those[codes.index(code)]
         raise await self._refusal(code, of_it, scanner, request.direction, at, now, once)
+
+    async def _pass(
+        self,
+        tickets: Sequence[Known],
+        scanner: Scanner,
+        at: datetime,
+        now: datetime,
+        *,
+        direction: Direction,
+        force: Act | None,
+        once: Once | None,
+        answer: Callable[[set[int]], str],
+    ) -> set[int]:
+        """As `ScansRepository.pass_door`; one ticket that goes in does so together with others."""
+        if direction == "entry" and force is None and len(tickets) == 1:
+            (ticket,) = tickets
+            passing = Passing(
+                ticket=ticket,
+                scanner=scanner,
+                at=at,
+                now=now,
+                direction=direction,
+                code=None,
+                once=once,
+                answer=answer({ticket.place}),
+            )
+            if (has_entered := await self._doors.enter(passing)) is not None:
+                return {ticket.place} if has_entered else set()
+        return await self._scans.pass_door(
+            tickets,
+            scanner,
+            at,
+            now,
+            direction=direction,
+            force=force,
+            once=once,
+            answer=answer,
+        )
 
     async def _refusal(
         self,
@@ -185,9 +247,20 @@ class ScansService:
         """What to raise, once it is written down."""
         details = details_of(code, known)
         text = answer_text(ScanRefusal(code=code, details=details))
-        await self._scans.refused(
-            [known], scanner, at, now, direction=direction, code=code, once=once, answer=text
+        passing = Passing(
+            ticket=known,
+            scanner=scanner,
+            at=at,
+            now=now,
+            direction=direction,
+            code=code,
+            once=once,
+            answer=text,
         )
+        if not await self._doors.note(passing):
+            await self._scans.refused(
+                [known], scanner, at, now, direction=direction, code=code, once=once, answer=text
+            )
         self._counts.outcomes[code] += 1
         return refuse(code, **details)
 

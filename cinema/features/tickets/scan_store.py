@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act
-from cinema.features.tickets.rules import GROUP, Known, Scanner, TicketClaim, bookings_of
+from cinema.features.tickets.rules import Known, Scanner, TicketClaim, bookings_of
 from cinema.features.tickets.shapes import Direction
 from cinema.features.tickets.store import KNOWN, TOLD, audited, known_of, tell
 from cinema.storage.database.driver import Record
@@ -23,15 +23,6 @@ from cinema.storage.database.transactions import (
     transaction,
 )
 
-_OF_CODE: Final = f"""{KNOWN}
-where b.id between $1 and $2 and ($3::int = {GROUP} or s.place = $3)
-order by s.place"""
-# With the answer that the scan of this name has had, the same in each row.
-_OF_CODE_ONCE: Final = f"""
-select known.*, kept.fingerprint, kept.answer
-from ({_OF_CODE}) known
-left join ticket_scan_answers kept on kept.scanner_id = $4 and kept.nonce = $5
-order by known.place"""  # noqa: S608
 _OF_CODES: Final = f"""{KNOWN}
 where b.id in (
     select one.id from unnest($1::uuid[], $2::uuid[]) as span (low, high)
@@ -198,24 +189,6 @@ class ScansRepository:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    async def known(self, claim: TicketClaim) -> list[Known]:
-        """The ticket of a code, or all those of a booking; nothing if there are none."""
-        low, high = bookings_of(claim.ticket_id)
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(_OF_CODE, low, high, claim.place)
-        return [known_of(row) for row in rows]
-
-    async def known_once(self, claim: TicketClaim, once: Once) -> tuple[list[Known], Kept | None]:
-        """See `known`; or the answer that this scan has had, if there are such tickets."""
-        low, high = bookings_of(claim.ticket_id)
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(
-                _OF_CODE_ONCE, low, high, claim.place, once.scanner_id, once.nonce
-            )
-        if rows and rows[0]["answer"] is not None:
-            return [], kept_of(rows[0])
-        return [known_of(row) for row in rows], None
 
     async def all_known(self, claims: Sequence[TicketClaim]) -> list[Known]:
         """All tickets of the bookings of codes."""
