@@ -16,13 +16,13 @@ from benchmarks.scenarios.holds import CUSTOMERS, HoldRuns
 from benchmarks.server import Server
 from benchmarks.session import Bench, Options, Scenario, Subject
 
-BACKLOG, QUICK_BACKLOG = 50_000, 10_000
+BACKLOG, QUICK_BACKLOG = 100_000, 10_000
 """Rows in the outbox at the beginning: more than are told in a window."""
 
 DRAINED, QUICK_DRAINED = 10_000, 2_000
 DRAIN_TIMEOUT_S = 300.0
 
-OF_HOLDS = 0.9
+OF_HOLDS = 0.95
 MESSAGES_PER_S = 1000.0
 
 SUMMARY = "events told from the outbox, and holds beside a backlog of them, 64 connections"

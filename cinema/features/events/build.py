@@ -20,7 +20,7 @@ from cinema.storage.redis.event_stream import EventStream
 
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
-    store, counts = EventsRepository(node.pool), EventCounts()
+    store, counts = EventsRepository(node.pool, node.next_uuid), EventCounts()
     tail = offered.add(EventTail())
     rest = node.rest(EVENTS_DUE, lambda: tail.position)
     tasks = {

@@ -6,7 +6,7 @@ is there once, whatever fails, and positions become visible in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -42,6 +42,8 @@ KEPT: Final = timedelta(days=90)
 COUNTS_KEPT: Final = timedelta(days=730)
 """How long the events of a booking are counted on after the last: nobody books longer ahead."""
 
+KINDS_TOLD: Final = list(KINDS)
+
 _LOCK: Final = "select pg_try_advisory_xact_lock($1)"
 # Refunds are read first: what led to one of them is in the outbox by then.
 _UNTOLD: Final = """
@@ -52,32 +54,45 @@ where r.told is distinct from r.status
 order by r.created_at, r.id limit $1
 for update of r skip locked"""
 _TELL: Final = "update refunds set told = status where id = any($1)"
-_DUE: Final = """
-select o.id, o.showtime_id, o.seq, o.kind, o.payload::text, o.written_at, t.cinema_id, c.currency
-from outbox o left join showtimes t on t.id = o.showtime_id
+# One node at a time does this, so no row has to be locked first.
+_TAKE: Final = """
+with taken as (
+    delete from outbox where id = any(array(
+        select id from outbox where kind = any($1) and died_at is null order by id limit $2
+    ))
+    returning id, showtime_id, seq, kind, payload::text as payload, written_at
+)
+select taken.*, t.cinema_id, c.currency
+from taken left join showtimes t on t.id = taken.showtime_id
     left join cinemas c on c.id = t.cinema_id
-where o.kind = any($1) and o.died_at is null
-order by o.id limit $2
-for update of o skip locked"""
-_TAKE: Final = "delete from outbox where id = any($1)"
+order by taken.id"""
 _GIVE_UP: Final = """
-update outbox set died_at = now(), attempts = attempts + 1, last_error = left($2, 1000)
-where id = $1"""
-_COUNT_ON: Final = """
-insert into public_event_counts as c (subject, events, last_at)
-select subject, count(*), max(at) from unnest($1::uuid[], $2::timestamptz[]) as new(subject, at)
-group by subject order by subject
-on conflict (subject) do update
-set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
-returning subject, events"""
+insert into outbox (id, showtime_id, seq, kind, payload, written_at, attempts, died_at, last_error)
+overriding system value
+values ($1, $2, $3, $4, $5, $6, 1, now(), left($7, 1000))"""
 ADD_EVENTS: Final = """
-insert into public_events (id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq,
-    data, at)
-select id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq, data::jsonb, at
-from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::bigint[],
-    $8::text[], $9::timestamptz[]) with ordinality
-    as new(id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq, data, at, place)
-order by place"""
+with new as (
+    select *, coalesce(booking_id, showtime_id) as subject
+    from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::bigint[],
+        $8::text[], $9::timestamptz[]) with ordinality
+        as new(id, type, cinema_id, showtime_id, booking_id, before_last, journal_seq, data, at,
+            place)
+), counted as (
+    insert into public_event_counts as c (subject, events, last_at)
+    select subject, count(*), max(at) from new group by subject order by subject
+    on conflict (subject) do update
+    set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
+    returning subject, events
+), added as (
+    insert into public_events (id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq,
+        data, at)
+    select id, type, cinema_id, showtime_id, booking_id, events - before_last, journal_seq,
+        data::jsonb, at
+    from new join counted using (subject)
+    order by place
+    returning position
+)
+select max(position) from added"""
 
 EVENT_COLUMNS: Final = """e.id, e.type, e.at, e.position, e.sequence, e.cinema_id, e.showtime_id,
     e.booking_id, e.data::text"""
@@ -132,11 +147,17 @@ select count(*) from gone"""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What one transaction has told; `unclear` are the rows of which nothing could be made."""
+    """What one transaction has told; `unclear` are the rows of which nothing could be made.
+
+    `last` is the position of the last event, `oldest_at` since when the oldest row had waited;
+    None if there was none.
+    """
 
     types: list[str]
     unclear: list[tuple[int, str, str]]
     is_full: bool
+    last: int | None
+    oldest_at: datetime | None
 
 
 class OutboxBacklog(msgspec.Struct, frozen=True):
@@ -149,32 +170,38 @@ class OutboxBacklog(msgspec.Struct, frozen=True):
 class EventsRepository:
     """Writes public events, and reads them."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, new_id: Callable[[], UUID] = uuid4) -> None:
         self._pool = pool
+        self._new_id = new_id
 
-    async def publish(self, now: datetime, limit: int) -> Published | None:
-        """Make events of up to `limit` rows, and as many refunds; None if another node does."""
+    async def publish(self, now: datetime, limit: int, *, refunds: bool = True) -> Published | None:
+        """Make events of up to `limit` rows, and as many refunds; None if another node does.
+
+        Refunds come behind all rows: while there are many, they need not be looked for.
+        """
         async with transaction(self._pool) as running:
             if not await running.fetchval(_LOCK, PUBLISHING):
                 return None
-            refunds = [_untold(row) for row in await running.fetch(_UNTOLD, limit)]
-            rows = [_told(row) for row in await running.fetch(_DUE, list(KINDS), limit)]
-            events, unclear = _clear(rows)
+            untold = []
+            if refunds:
+                untold = [_untold(row) for row in await running.fetch(_UNTOLD, limit)]
+            taken = await running.fetch(_TAKE, KINDS_TOLD, limit)
+            events, unclear = _clear([_told(row) for row in taken])
             for row_id, _, reason in unclear:
-                await running.execute(_GIVE_UP, row_id, reason)
-            bad = {row_id for row_id, _, _ in unclear}
-            await running.execute(_TAKE, [row.id for row in rows if row.id not in bad])
-            is_full = len(rows) == limit
-            if refunds and not is_full:
-                made = [refund_event(one, now) for one in refunds]
+                (row,) = (one for one in taken if one["id"] == row_id)
+                await running.execute(_GIVE_UP, *tuple(row)[:6], reason)
+            is_full = len(taken) == limit
+            if untold and not is_full:
+                made = [refund_event(one, now) for one in untold]
                 events += [one for one in made if one is not None]
-                await running.execute(_TELL, [one.id for one in refunds])
-            if events:
-                await _add(running, events)
+                await running.execute(_TELL, [one.id for one in untold])
+            last = await self._add(running, events) if events else None
         return Published(
             types=[one.type for one in events],
             unclear=unclear,
-            is_full=is_full or len(refunds) == limit,
+            is_full=is_full or len(untold) == limit,
+            last=last,
+            oldest_at=taken[0]["written_at"] if taken else None,
         )
 
     async def last(self) -> int:
@@ -200,7 +227,7 @@ class EventsRepository:
     async def backlog(self) -> OutboxBacklog:
         """What waits to be told."""
         async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_WAITING, list(KINDS))
+            row = await reading.fetchrow(_WAITING, KINDS_TOLD)
         return OutboxBacklog(*row) if row else OutboxBacklog(0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
@@ -214,6 +241,21 @@ class EventsRepository:
         async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET_COUNTS, now - COUNTS_KEPT, limit)
         return gone
+
+    async def _add(self, running: PooledConnection, events: Sequence[NewPublicEvent]) -> int:
+        last: int = await running.fetchval(
+            ADD_EVENTS,
+            [self._new_id() for _ in events],
+            [one.type for one in events],
+            [one.cinema_id for one in events],
+            [one.showtime_id for one in events],
+            [one.booking_id for one in events],
+            [of - nth for nth, of in numbered(events)],
+            [one.journal_seq for one in events],
+            [msgspec.json.encode(one.data).decode() for one in events],
+            [one.at for one in events],
+        )
+        return last
 
 
 def shown_event(row: Record) -> PublicEvent:
@@ -240,25 +282,6 @@ def _clear(rows: Sequence[OutboxEvent]) -> tuple[list[NewPublicEvent], list[tupl
         except Unclear as error:
             unclear.append((row.id, row.kind, str(error)))
     return events, unclear
-
-
-async def _add(running: PooledConnection, events: Sequence[NewPublicEvent]) -> None:
-    subjects, moments = [one.subject for one in events], [one.at for one in events]
-    counted = await running.fetch(_COUNT_ON, subjects, moments)
-    totals = {UUID(bytes=row["subject"].bytes): row["events"] for row in counted}
-    places = numbered(events)
-    await running.execute(
-        ADD_EVENTS,
-        [uuid4() for _ in events],
-        [one.type for one in events],
-        [one.cinema_id for one in events],
-        [one.showtime_id for one in events],
-        [one.booking_id for one in events],
-        [totals[one.subject] - of + nth for one, (nth, of) in zip(events, places, strict=True)],
-        [one.journal_seq for one in events],
-        [msgspec.json.encode(one.data).decode() for one in events],
-        moments,
-    )
 
 
 def _told(row: Record) -> OutboxEvent:

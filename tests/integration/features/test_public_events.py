@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from cinema.features.events import store
-from cinema.features.events.jobs import Publishing
+from cinema.features.events.jobs import PAGE, Publishing
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.store import PUBLISHING, EventsRepository
 from cinema.features.events.tail import EventTail
@@ -108,6 +108,40 @@ async def test_a_row_of_which_nothing_can_be_made_keeps_none_of_the_others(pool:
     assert (counts.unclear, counts.published) == (1, {"booking.confirmed": 2})
     await job.round()
     assert counts.unclear == 1
+
+
+async def test_a_row_that_was_put_aside_is_as_it_was_written(pool: Pool) -> None:
+    await tell(pool, ("booking.confirmed", {"x": 1}))
+    of_it = "select id, showtime_id, seq, kind, payload::text, written_at from outbox"
+    before = await pool.fetchrow(of_it)
+    await publishing(pool).round()
+    assert await pool.fetchrow(of_it) == before
+    assert await pool.fetchval("select attempts from outbox where died_at is not null") == 1
+
+
+async def test_refunds_are_told_once_all_rows_are(pool: Pool) -> None:
+    """While there are many rows nobody looks for refunds; the first look behind them does."""
+    await tell(pool, *(confirmed(1 + number) for number in range(2 * PAGE)))
+    await pool.execute(
+        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor,"
+        " currency, status, next_try_at, created_at)"
+        " values ($1, $2, $3, $4, 'goodwill', 100, 'EUR', 'pending', now(), now())",
+        *(uuid4(), uuid4(), UUID(int=1), uuid4()),
+    )
+    job = publishing(pool)
+    assert [await job.publish() for _ in range(4)] == [True, True, True, False]
+    types = await pool.fetch("select type from public_events order by position")
+    assert [row[0] for row in types] == ["booking.confirmed"] * 2 * PAGE + ["refund.created"]
+
+
+async def test_who_waits_learns_of_the_last_position(pool: Pool) -> None:
+    await tell(pool, confirmed(1), confirmed(2))
+    tail = EventTail()
+    await Publishing(EventsRepository(pool), tail, EventCounts(), now=lambda: NOW).publish()
+    assert tail.position == await pool.fetchval("select max(position) from public_events")
+    other = EventTail()
+    await Publishing(EventsRepository(pool), other, EventCounts(), now=lambda: NOW).publish()
+    assert other.position == tail.position
 
 
 async def test_what_waits_is_counted(pool: Pool) -> None:
