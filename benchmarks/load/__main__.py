@@ -15,6 +15,7 @@ from benchmarks.load.hashes import run_hashes
 from benchmarks.load.holds import run_holds, run_holds_across
 from benchmarks.load.logins import run_logins
 from benchmarks.load.revival import run_revival
+from benchmarks.load.scans import run_scans
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
     Churn,
@@ -28,6 +29,7 @@ from benchmarks.load.specs import (
     Logins,
     Report,
     Revival,
+    Scans,
     SocketLoad,
     Spec,
     Steadied,
@@ -66,6 +68,8 @@ async def perform(spec: Spec) -> Report | Watched | Steadied:  # noqa: C901, PLR
             return await run_revival(spec)
         case Logins():
             return await run_logins(spec)
+        case Scans():
+            return await run_scans(spec)
         case HashProbe():
             return await run_hashes(spec)
         case CommitProbe():

@@ -165,6 +165,20 @@ class Logins(msgspec.Struct, frozen=True, kw_only=True, tag="logins"):
     password: str
 
 
+class Scans(msgspec.Struct, frozen=True, kw_only=True, tag="scans"):
+    """Scanners, each with a connection, who show all these tickets of a showtime, and then again.
+
+    The window lasts until the last answer.
+    """
+
+    host: str
+    port: int
+    window: Window
+    showtime: str
+    scanners: list[str]
+    tickets: list[str]
+
+
 class HashProbe(msgspec.Struct, frozen=True, kw_only=True, tag="hashes"):
     """A password compared over and over in some threads, and nothing else."""
 
@@ -192,6 +206,7 @@ Spec = (
     | Watching
     | Steady
     | Logins
+    | Scans
     | HashProbe
     | CommitProbe
 )

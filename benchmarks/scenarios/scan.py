@@ -1,16 +1,14 @@
 """`scan`: twenty scanners at the doors of a full auditorium, each ticket shown twice."""
 
 import asyncio
-import time
-from collections import Counter
 from typing import Any
 
 import aiohttp
 import asyncpg
 
 from benchmarks.house import House, Screen
-from benchmarks.load.histogram import Histogram
-from benchmarks.results import Figures, Measurement, Outcome, Target
+from benchmarks.load.specs import Scans, Window
+from benchmarks.results import Figures, Outcome, Target, measurement
 from benchmarks.server import HOST, Server
 from benchmarks.session import Bench, Options, Scenario
 
@@ -18,6 +16,7 @@ SCANNERS = 20
 SEATS_OF_A_BOOKING = 10
 BUYERS = 64
 P99_MS = 50.0
+LONGEST_S = 120.0
 
 SUMMARY = f"{SCANNERS} scanners at the doors of a full auditorium, each ticket shown twice"
 
@@ -35,8 +34,9 @@ FROM ticket_entries WHERE showtime_id = $1
 class Doors:
     """One showtime after the other is sold out, and then let in."""
 
-    def __init__(self, server: Server, house: House, figures: Figures) -> None:
+    def __init__(self, bench: Bench, server: Server, house: House, figures: Figures) -> None:
         self._base = f"http://{HOST}:{server.port}/api/v1"
+        self._bench = bench
         self._server = server
         self._house = house
         self._figures = figures
@@ -48,8 +48,8 @@ class Doors:
         connector = aiohttp.TCPConnector(limit=BUYERS)
         async with aiohttp.ClientSession(connector=connector) as session:
             tokens = await self._sold(session, showtime, screen)
-            scanners = [await self._house.scanner(f"Door {one}") for one in range(SCANNERS)]
-            await self._scan(session, showtime, scanners, tokens)
+        scanners = [await self._house.scanner(f"Door {one}") for one in range(SCANNERS)]
+        await self._scan(showtime, scanners, tokens)
         await self._check(showtime, len(tokens))
 
     async def _sold(
@@ -78,42 +78,23 @@ class Doors:
         )
         return [token for tokens in sold for token in tokens]
 
-    async def _scan(
-        self, session: aiohttp.ClientSession, showtime: str, scanners: list[str], tokens: list[str]
-    ) -> None:
-        latencies, outcomes = Histogram(), Counter[int]()
-        queue = iter([*tokens, *reversed(tokens)])
-        number = iter(range(2 * len(tokens)))
-
-        async def stand(scanner: str) -> None:
-            headers = {"Device-Token": scanner}
-            for token in queue:
-                body = {"token": token, "showtime_id": showtime, "nonce": f"n{next(number)}"}
-                begun_ns = time.monotonic_ns()
-                async with session.post(
-                    f"{self._base}/tickets/scan", json=body, headers=headers
-                ) as reply:
-                    await reply.read()
-                    outcomes[reply.status] += 1
-                latencies.record(time.monotonic_ns() - begun_ns)
-
-        begun_s = time.monotonic()
-        await asyncio.gather(*(stand(scanner) for scanner in scanners))
-        lasted_s = time.monotonic() - begun_s
-        tail = latencies.tail()
-        self.p99_ms = max(self.p99_ms, tail.p99_ms)
-        self._figures.add(
-            "cinema",
-            "scans",
-            "/s",
-            Measurement(
-                value=latencies.count / lasted_s,
-                latency=tail,
-                outcomes={str(status): count for status, count in outcomes.items()},
-            ),
+    async def _scan(self, showtime: str, scanners: list[str], tokens: list[str]) -> None:
+        window = Window(warmup_s=0.0, seconds=LONGEST_S, observe=self._server.observed)
+        scans = Scans(
+            host=HOST,
+            port=self._server.port,
+            window=window,
+            showtime=showtime,
+            scanners=scanners,
+            tickets=tokens,
         )
-        if (outcomes[200], outcomes[409]) != (len(tokens), len(tokens)):
-            self._figures.problem(f"scans were answered {dict(outcomes)}")
+        report = await self._bench.load(scans, "scanning tickets")
+        scanned = measurement(report, ["200", "409"])
+        assert scanned.latency is not None
+        self.p99_ms = max(self.p99_ms, scanned.latency.p99_ms)
+        self._figures.add("cinema", "scans", "/s", scanned)
+        if report.outcomes != {"200": len(tokens), "409": len(tokens)}:
+            self._figures.problem(f"scans were answered {report.outcomes}")
 
     async def _ask(
         self,
@@ -152,11 +133,10 @@ async def run_scan(bench: Bench) -> Outcome:
             await connection.execute(OPEN_EARLY)
         finally:
             await connection.close()
-        doors = Doors(server, house, figures)
+        doors = Doors(bench, server, house, figures)
         for showtime in await house.showtimes(screen, bench.options.runs):
-            bench.say("scanning tickets")
+            bench.say("selling tickets")
             await doors.measure(showtime, screen)
-            bench.step()
     return Outcome(
         scenario="scan",
         summary=SUMMARY,
