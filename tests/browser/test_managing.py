@@ -38,7 +38,9 @@ def test_a_promo_code_is_added_counts_and_is_switched_off(page: Page, backstage:
 def test_an_admin_finds_an_account_disables_it_and_invites_another(
     page: Page, backstage: Backstage
 ) -> None:
-    email, _ = backstage.account()
+    account = backstage.account()
+    email, _ = account
+    backstage.ask_of(account, "PUT", "auth/me/messages", {"off": ["refund_sent"]})
     page.goto("/sign-in")
     sign_in_as(page, "admin")
     page.get_by_role("link", name="Accounts").click()
@@ -47,6 +49,7 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
     rows = page.locator(".rows li")
     expect(rows).to_have_count(1)
     rows.get_by_role("button").click()
+    page.get_by_text("Turned off: mails about refunds.").wait_for()
     page.get_by_label("Role").last.select_option("staff")
     page.get_by_role("button", name="Set role and cinemas").click()
     # Its address is not confirmed.

@@ -79,10 +79,33 @@ def test_a_waiting_room_is_opened_and_closed(page: Page, backstage: Backstage) -
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("status")).to_contain_text("closed")
     dialog.get_by_label("Waiting room").select_option("on")
-    dialog.get_by_label("Choosing at a time").fill("25")
+    settings = {
+        "Choosing at a time": 25,
+        "Seconds to choose and pay": 900,
+        "Seconds to come in": 90,
+        "Places for one address": 12,
+        "Proof of work": 3,
+    }
+    for label, value in settings.items():
+        dialog.get_by_label(label).fill(str(value))
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("status")).to_contain_text("0 wait")
-    assert backstage.ask("admin", "GET", queue)["shoppers"] == 25
+    dialog.get_by_text("Saved.").wait_for()
+    kept = backstage.ask("admin", "GET", f"{queue}/settings")
+    names = ("shoppers", "shopping_seconds", "entry_seconds", "places_per_address", "work_bits")
+    assert [kept[name] for name in names] == list(settings.values())
+    # What is set is shown to whoever comes later, and nobody overwrites what others have set.
+    dialog.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Waiting room").click()
+    for label, value in settings.items():
+        expect(dialog.get_by_label(label)).to_have_value(str(value))
+    others = {**{name: kept[name] for name in names}, "mode": "on", "shoppers": 40}
+    backstage.ask("admin", "PUT", f"{queue}/settings", others, seen=kept["version"])
+    dialog.get_by_label("Choosing at a time").fill("30")
+    dialog.get_by_role("button", name="Save").click()
+    dialog.get_by_text("Somebody has changed this meanwhile.").wait_for()
+    dialog.get_by_role("button", name="Show the newest").click()
+    expect(dialog.get_by_label("Choosing at a time")).to_have_value("40")
     dialog.get_by_label("Waiting room").select_option("off")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("status")).not_to_contain_text("wait")

@@ -13,6 +13,7 @@ import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
 import { dayOf, reportWish } from "./manage/parts";
+import type { SeriesWish } from "./series/page";
 import { queries } from "./ui/answers";
 import { type FilmFilters, siteQuery } from "./ui/queries";
 import { Shell } from "./ui/shell";
@@ -96,6 +97,32 @@ const bookings = createRoute({
   validateSearch: (asked: Asked): { when?: When } => ({
     when: asked.when === "past" ? "past" : asked.when === "upcoming" ? "upcoming" : undefined,
   }),
+});
+
+const seriesList = createRoute({
+  getParentRoute: () => root,
+  path: "/bookings/series",
+  component: lazyRouteComponent(() => import("./series/list"), "SeriesListPage"),
+});
+
+const series = createRoute({
+  getParentRoute: () => root,
+  path: "/series",
+  component: lazyRouteComponent(() => import("./series/page"), "SeriesPage"),
+  validateSearch: (asked: Asked): SeriesWish => ({
+    cinema: text(asked.cinema),
+    screen: text(asked.screen),
+    film: text(asked.film),
+    shows: text(asked.shows),
+    seats: text(asked.seats),
+  }),
+});
+
+const bookedSeries = createRoute({
+  getParentRoute: () => root,
+  path: "/series/$seriesId",
+  component: lazyRouteComponent(() => import("./series/booked"), "BookedSeriesPage"),
+  validateSearch: (asked: Asked): { new?: true } => (asked.new === true ? { new: true } : {}),
 });
 
 const booking = createRoute({
@@ -329,6 +356,9 @@ const tree = root.addChildren([
   seats,
   checkout,
   bookings,
+  seriesList,
+  series,
+  bookedSeries,
   booking,
   exchange,
   signIn,

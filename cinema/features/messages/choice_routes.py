@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from cinema.domain.principal import ADMIN
 from cinema.features.messages import examples
 from cinema.features.messages.choice_service import ChoicesService
-from cinema.features.messages.shapes import ChoicesInput, KindChoice, MessageChoices, OffQuery
+from cinema.features.messages.shapes import (
+    ChoicesInput,
+    KindChoice,
+    MessageChoices,
+    OffQuery,
+    OthersChoices,
+)
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
@@ -51,6 +58,25 @@ async def put_choices(choices: ChoicesService, context: RequestContext) -> Reply
 
 
 @Operation(
+    method="GET",
+    path="/api/v1/admin/users/{user_id}/message-choices",
+    operation_id="getMessageChoicesOfUser",
+    summary="Get which mails somebody has turned off",
+    description="For when somebody says that no mail came. Only the account itself changes it.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    response=OthersChoices,
+    response_example=examples.CHOICES_OF_USER,
+    errors=("RETRY",),
+)
+async def get_choices_of_user(choices: ChoicesService, context: RequestContext) -> Reply:
+    """The choices of an account."""
+    (user_id,) = context.ids
+    return success(await choices.choices_of(user_id))
+
+
+@Operation(
     method="POST",
     path="/api/v1/messages/off",
     operation_id="turnMessagesOff",
@@ -85,4 +111,4 @@ async def turn_on(choices: ChoicesService, context: RequestContext) -> Reply:
     return success(await choices.turn_on(context.query.token))
 
 
-ROUTES: Final = (get_choices, put_choices, turn_off, turn_on)
+ROUTES: Final = (get_choices, put_choices, get_choices_of_user, turn_off, turn_on)

@@ -17,6 +17,7 @@ from cinema.features.messages.shapes import (
     KindChoice,
     MessageChoices,
     OptionalKind,
+    OthersChoices,
     SmsKind,
 )
 from cinema.features.refusals import found
@@ -41,6 +42,11 @@ class ChoicesService:
     async def choices(self, principal: Principal) -> MessageChoices:
         """What the caller has chosen."""
         return self._shown(found(await self._choices.of_account(UUID(bytes=principal.user_id))))
+
+    async def choices_of(self, user_id: UUID) -> OthersChoices:
+        """What somebody else has chosen; for admins. Refuses NOT_FOUND."""
+        shown = self._shown(found(await self._choices.of_account(user_id)))
+        return OthersChoices(off=shown.off, sms=shown.sms, optional=shown.optional)
 
     async def choose(self, principal: Principal, wanted: ChoicesInput) -> MessageChoices:
         """Turn off what the caller names, have the telephone get what they name, nothing else."""

@@ -40,6 +40,9 @@ CHOICES: Final = {
         "waitlist_offer",
     ],
 }
+CHOICES_OF_USER: Final = {
+    name: value for name, value in CHOICES.items() if name in {"off", "sms", "optional"}
+}
 TURNED_OFF: Final[dict[str, Any]] = {"kind": "booking_reminder", "off": True}
 KIND: Final = {"kind": "booking_reminder", "optional": True}
 PREVIEW: Final = {

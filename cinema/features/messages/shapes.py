@@ -82,6 +82,17 @@ class MessageChoices(msgspec.Struct, frozen=True, kw_only=True):
     by_sms: list[SmsKind]
 
 
+class OthersChoices(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has turned off, and what comes to its telephone, as admins see it.
+
+    The number is its owner's affair. `optional` is all that can be turned off.
+    """
+
+    off: list[OptionalKind]
+    sms: list[SmsKind]
+    optional: list[OptionalKind]
+
+
 class ChoicesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The mails that are not wanted, all others are; and what is wanted on which telephone."""
 

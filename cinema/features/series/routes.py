@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from cinema.domain.paging import PageQuery
 from cinema.features.seats.hold_routes import COMMAND_ERRORS, NAMED_SEATS_ERRORS
 from cinema.features.series import examples
 from cinema.features.series.service import SeriesService
 from cinema.features.series.shapes import Series, SeriesInput
 from cinema.http.context import RequestContext
+from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
 
@@ -63,6 +65,25 @@ async def book_series(series: SeriesService, context: RequestContext) -> Reply:
 
 @Operation(
     method="GET",
+    path="/api/v1/series",
+    operation_id="listSeries",
+    summary="List your series, newest first",
+    description="Without those that were called off. Cancelled bookings of a series stay in it.",
+    tag=TAG,
+    auth="bearer",
+    query=PageQuery,
+    response=list[Series],
+    response_example=[examples.SERIES],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_series(series: SeriesService, context: RequestContext) -> Reply:
+    """A page of the caller's series."""
+    return listed(await series.mine(context.principal, context.query))
+
+
+@Operation(
+    method="GET",
     path="/api/v1/series/{series_id}",
     operation_id="getSeries",
     summary="Get a series",
@@ -78,4 +99,4 @@ async def get_series(series: SeriesService, context: RequestContext) -> Reply:
     return success(await series.series(context.principal, series_id))
 
 
-ROUTES: Final = (book_series, get_series)
+ROUTES: Final = (book_series, list_series, get_series)

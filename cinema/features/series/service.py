@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome, Unavailable
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.ids import parse_id
+from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import (
@@ -26,13 +27,13 @@ from cinema.domain.showtime.commands import (
     StartPayment,
 )
 from cinema.domain.showtime.payment_decisions import IS_BOOKED
-from cinema.domain.times import from_us
+from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
 from cinema.features.bookings.checks import check_tender
 from cinema.features.bookings.outcomes import paying
 from cinema.features.bookings.service import BookingsService, booking_code
-from cinema.features.bookings.shapes import BookingInput, PaymentInput
+from cinema.features.bookings.shapes import Booking, BookingInput, PaymentInput
 from cinema.features.bookings.store import BookingsRepository, ShowtimePlace
 from cinema.features.cashdesk.shapes import Tendered
 from cinema.features.cashdesk.till_store import TillsRepository
@@ -91,6 +92,23 @@ class SeriesService:
         if principal.role != ADMIN and kept.customer_id.bytes != principal.user_id:
             raise refuse("NOT_FOUND")
         return await self._shown(kept)
+
+    async def mine(self, principal: Principal, query: PageQuery) -> Page[Series]:
+        """The caller's series, newest first; what was called off is left out."""
+        position = granted(after(query.cursor, BY_MOMENT))
+        rows = await self._store.of_customer(
+            UUID(bytes=principal.user_id),
+            None if position is None else (from_us(position[0]), position[1]),
+            query.limit + 1,
+        )
+        found_here = page(rows, query.limit, lambda one: (to_us(one.started_at), one.id))
+        bookings = await self._bookings.of_ids(
+            [part.booking_id for kept in found_here.items for part in kept.parts]
+        )
+        return Page(
+            items=[_series(kept, bookings) for kept in found_here.items],
+            next_cursor=found_here.next_cursor,
+        )
 
     async def book(
         self, principal: Principal, request: SeriesInput, key: IdempotencyKey | None
@@ -380,17 +398,21 @@ class SeriesService:
             await self._tills.take(part.payment_id, place.cinema_id, person, how, self._now())
 
     async def _shown(self, kept: KeptSeries) -> Series:
-        bookings = [await self._bookings.find(part.booking_id, None) for part in kept.parts]
-        return Series(
-            id=kept.id,
-            status=STATUS[kept.state],
-            total=money(kept.total_minor, kept.currency),
-            created_at=kept.started_at,
-            bookings=[booking for booking in bookings if booking is not None],
-        )
+        return _series(kept, await self._bookings.of_ids([part.booking_id for part in kept.parts]))
 
     def _now(self) -> datetime:
         return from_us(self._dispatch.clock.now_us())
+
+
+def _series(kept: KeptSeries, bookings: Mapping[UUID, Booking]) -> Series:
+    """A series with those of its bookings that are there."""
+    return Series(
+        id=kept.id,
+        status=STATUS[kept.state],
+        total=money(kept.total_minor, kept.currency),
+        created_at=kept.started_at,
+        bookings=[bookings[part.booking_id] for part in kept.parts if part.booking_id in bookings],
+    )
 
 
 def _first_refusal(parts: Sequence[SeriesPart], outcomes: Sequence[Outcome]) -> Rejection | None:

@@ -38,6 +38,11 @@ from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[]) with ord
     as part (showtime_id, hold_id, booking_id, code, payment_id, place)"""
 _BY_KEY: Final = f"select {_KEPT} from series where request_key = $1 and state <> 'aborted'"
 _BY_ID: Final = f"select {_KEPT} from series where id = $1"
+_OF_CUSTOMER: Final = f"""
+select {_KEPT} from series
+where customer_id = $1 and state <> 'aborted'
+    and ($2::timestamptz is null or (started_at, id) < ($2, $3))
+order by started_at desc, id desc limit $4"""
 _PARTS_OF: Final = f"""
 select series_id, {_PARTS} from series_bookings where series_id = any($1::uuid[])
 order by series_id, place"""
@@ -147,6 +152,15 @@ class SeriesRepository:
     async def find(self, series_id: UUID) -> KeptSeries | None:
         """The series of an id. Refuses RETRY."""
         return await self._one(_BY_ID, series_id)
+
+    async def of_customer(
+        self, customer_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[KeptSeries]:
+        """Series of a customer that were not aborted, newest first. Refuses RETRY."""
+        moment, last_id = after or (None, None)
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_OF_CUSTOMER, customer_id, moment, last_id, limit)
+            return await _whole(reading, rows)
 
     async def commit(self, series_id: UUID, now: datetime) -> bool:
         """Decide that all of it is booked; False if somebody has aborted it, or it is too late.

@@ -13,6 +13,16 @@ ROOM_INPUT: Final[dict[str, Any]] = {
     "starts_at": "2026-06-01T10:00:00Z",
     "shoppers": 200,
 }
+SETTINGS: Final[dict[str, Any]] = {
+    "showtime_id": SHOWTIME_ID,
+    **ROOM_INPUT,
+    "entry_seconds": 60,
+    "shopping_seconds": 600,
+    "places_per_address": 100,
+    "work_bits": 0,
+    "holds_per_second": 200,
+    "version": 42,
+}
 JOIN_INPUT: Final[dict[str, Any]] = {"device_secret": "mPZ1cN0a9kKx3W5rQv7TtA"}
 ENTRY_INPUT: Final[dict[str, Any]] = {"token": _TOKEN, "device_secret": "mPZ1cN0a9kKx3W5rQv7TtA"}
 

@@ -21,13 +21,14 @@ from cinema.features.waitingroom.shapes import (
     PlaceLeft,
     PlaceQuery,
     RoomInput,
+    RoomSettings,
     WaitingRoom,
 )
-from cinema.http.conditional import tagged
+from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Medium, Reply, success
+from cinema.http.responses import Medium, Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Waiting rooms"
@@ -92,6 +93,54 @@ async def get_room(parts: RoomParts, context: RequestContext) -> Reply:
     """The room, and a place."""
     (showtime_id,) = context.ids
     return success(await parts.rooms.room(showtime_id, context.query.token))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/showtimes/{showtime_id}/queue/settings",
+    operation_id="getRoomSettings",
+    summary="Get how the waiting room of a showtime is set",
+    description="All that `PUT` takes, as it is now, with its version for `If-Match`. That of its "
+    "film is another one.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    response=RoomSettings,
+    response_example=examples.SETTINGS,
+    etag=True,
+    errors=("RETRY",),
+)
+async def get_settings(parts: RoomParts, context: RequestContext) -> Reply:
+    """The settings, with their version for a tag."""
+    (showtime_id,) = context.ids
+    settings = await parts.rooms.settings(showtime_id, context.principal)
+    return tagged(context.request, version_tag(settings.version), success_body(settings))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/showtimes/{showtime_id}/queue/settings",
+    operation_id="putRoomSettings",
+    summary="Change how the waiting room of a showtime is set",
+    description="As `PUT /showtimes/{showtime_id}/queue`, for who has seen the settings: "
+    "`If-Match` names their version, so that nobody undoes what another has set meanwhile.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=RoomInput,
+    request_example=examples.ROOM_INPUT,
+    response=RoomSettings,
+    response_example=examples.SETTINGS,
+    if_match=True,
+    etag=True,
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
+)
+async def put_settings(parts: RoomParts, context: RequestContext) -> Reply:
+    """Replace the settings that the caller has seen."""
+    (showtime_id,) = context.ids
+    seen = versions_seen(context.request)
+    settings = await parts.rooms.put_settings(showtime_id, context.principal, context.body, seen)
+    return success(settings, extra=header_lines(etag=version_tag(settings.version)))
 
 
 @Operation(
@@ -281,7 +330,7 @@ def _file(parts: RoomParts, name: str, context: RequestContext) -> Reply:
 
 
 ROUTES: Final = (
-    *(put_room, get_room, put_film_room, get_film_room),
+    *(put_room, get_room, get_settings, put_settings, put_film_room, get_film_room),
     *(join_room, enter_showtime, leave_room, list_order),
     *(page, page_styles, page_script),
 )

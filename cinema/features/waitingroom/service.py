@@ -46,10 +46,11 @@ from cinema.features.waitingroom.shapes import (
     PlaceLeft,
     PlaceStatus,
     RoomInput,
+    RoomSettings,
     RoomStatus,
     WaitingRoom,
 )
-from cinema.features.waitingroom.store import Room, RoomOf, RoomsRepository
+from cinema.features.waitingroom.store import NO_ROOM, Room, RoomOf, RoomsRepository
 from cinema.storage.encryption import CannotOpen, Cipher
 
 ADDRESS_SHARE: Final = "queue_address"
@@ -124,17 +125,48 @@ class WaitingRoomService:
 
     # --- managers
 
-    async def put(self, showtime_id: UUID, by: Principal, request: RoomInput) -> WaitingRoom:
-        """Open, change or close a room. Refuses NOT_FOUND, FORBIDDEN."""
+    async def settings(self, showtime_id: UUID, by: Principal) -> RoomSettings:
+        """How a showtime's own room is set. Refuses NOT_FOUND, FORBIDDEN, RETRY."""
+        showtime = await self._store.showtime(showtime_id)
+        require_own_cinema(by, showtime.cinema_id)
+        return await self._store.settings(showtime_id) or _no_settings(showtime_id)
+
+    async def put_settings(
+        self,
+        showtime_id: UUID,
+        by: Principal,
+        request: RoomInput,
+        seen: frozenset[int] | None,
+    ) -> RoomSettings:
+        """The same as `put`, for who has seen the settings before.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
+        """
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
+        await self.put(showtime_id, by, request, seen)
+        return await self.settings(showtime_id, by)
+
+    async def put(
+        self,
+        showtime_id: UUID,
+        by: Principal,
+        request: RoomInput,
+        seen: frozenset[int] | None = None,
+    ) -> WaitingRoom:
+        """Open, change or close a room; with `seen`, only one of these versions of it.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_FAILED.
+        """
         showtime = await self._store.showtime(showtime_id)
         require_own_cinema(by, showtime.cinema_id)
         now = self._now()
         if request.mode == "off":
-            room_id = await self._store.close(showtime_id, now)
+            room_id = await self._store.close(showtime_id, now, seen)
             if room_id is not None:
                 self._gates.drop(room_id)
             return _no_room(showtime_id)
-        room = await self._opened(request, showtime, now, showtime_id=showtime_id)
+        room = await self._opened(request, showtime, now, showtime_id=showtime_id, seen=seen)
         return self._shown(self._gates.put(room).room, showtime_id, None)
 
     async def put_film(
@@ -160,6 +192,7 @@ class WaitingRoomService:
         *,
         showtime_id: UUID | None = None,
         movie_id: UUID | None = None,
+        seen: frozenset[int] | None = None,
     ) -> Room:
         starts_at = None
         if request.mode == "on":
@@ -175,6 +208,7 @@ class WaitingRoomService:
             seed,
             commitment(seed),
             now,
+            seen,
         )
 
     # --- customers
@@ -495,6 +529,22 @@ def _no_film_room(cinema_id: UUID, movie_id: UUID) -> FilmRoom:
         work_bits=0,
         commitment=None,
         seed=None,
+    )
+
+
+def _no_settings(showtime_id: UUID) -> RoomSettings:
+    usual = RoomInput(mode="off")
+    return RoomSettings(
+        showtime_id=showtime_id,
+        mode=usual.mode,
+        starts_at=None,
+        shoppers=usual.shoppers,
+        entry_seconds=usual.entry_seconds,
+        shopping_seconds=usual.shopping_seconds,
+        places_per_address=usual.places_per_address,
+        work_bits=usual.work_bits,
+        holds_per_second=usual.holds_per_second,
+        version=NO_ROOM,
     )
 
 

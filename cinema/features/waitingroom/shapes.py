@@ -62,6 +62,25 @@ class RoomInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     holds_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 200
 
 
+class RoomSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a showtime's waiting room is set; see `RoomInput`.
+
+    `starts_at` is null while an armed room waits. Without a room the mode is `off`, the `version`
+    0, and the rest what a room has unless it is told otherwise.
+    """
+
+    showtime_id: UUID
+    mode: Mode
+    starts_at: datetime | None
+    shoppers: int
+    entry_seconds: int
+    shopping_seconds: int
+    places_per_address: int
+    work_bits: int
+    holds_per_second: int
+    version: int
+
+
 class JoinInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Get a place; without a token the place is bound to `device_secret`."""
 

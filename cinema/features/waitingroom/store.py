@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 
-from cinema.features.refusals import found
-from cinema.features.waitingroom.shapes import RoomInput
+from cinema.features.refusals import found, lost_update
+from cinema.features.waitingroom.shapes import RoomInput, RoomSettings
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    connection,
+    transaction,
+)
 from cinema.storage.encryption import Cipher
 from cinema.storage.resealing import SealedColumn
 
@@ -27,8 +33,8 @@ _TO_COME: Final = """
 ROOM_COLUMNS: Final = f"""
 room.id, room.showtime_id, room.movie_id, room.cinema_id, room.mode, room.starts_at, room.shoppers,
 room.entry_seconds, room.shopping_seconds, room.places_per_address, room.work_bits,
-room.holds_per_second, room.seed, room.seed_digest, room.shuffled_at, room.admitted_to,
-room.numbered, room.waiting, room.shopping, room.admissions_per_s, room.paced_at,
+room.holds_per_second, room.version, room.seed, room.seed_digest, room.shuffled_at,
+room.admitted_to, room.numbered, room.waiting, room.shopping, room.admissions_per_s, room.paced_at,
 case when room.movie_id is null then array[room.showtime_id] else array(
     select s.id {_TO_COME} order by s.starts_at, s.id limit {SHOWTIMES_OF_FILM}
 ) end as showtime_ids"""
@@ -58,12 +64,20 @@ set mode = excluded.mode, shoppers = excluded.shoppers, entry_seconds = excluded
     starts_at = case
         when room.shuffled_at is null then coalesce(excluded.starts_at, room.starts_at)
         else room.starts_at
-    end
+    end,
+    version = excluded.version
+where $16::bigint[] is null or room.version = any($16)
 returning {ROOM_COLUMNS}"""
 _PUT_FILM: Final = _PUT.replace(
     "on conflict (showtime_id) where closed_at is null",
     "on conflict (cinema_id, movie_id) where closed_at is null and movie_id is not null",
 )
+_VERSION: Final = """
+select version from waiting_rooms where showtime_id = $1 and closed_at is null for update"""
+_SETTINGS: Final = """
+select mode, starts_at, shoppers, entry_seconds, shopping_seconds, places_per_address, work_bits,
+    holds_per_second, version
+from waiting_rooms where showtime_id = $1 and closed_at is null"""
 _CLOSE: Final = """
 update waiting_rooms set closed_at = $2 where showtime_id = $1 and closed_at is null
 returning id"""
@@ -83,10 +97,11 @@ returning true"""
 _ARM_AGAIN: Final = """
 insert into waiting_rooms (
     id, showtime_id, cinema_id, mode, shoppers, entry_seconds, shopping_seconds,
-    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at, movie_id
+    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at, movie_id,
+    version
 )
 select $2, showtime_id, cinema_id, mode, shoppers, entry_seconds, shopping_seconds,
-    places_per_address, work_bits, holds_per_second, $3, $4, $5, movie_id
+    places_per_address, work_bits, holds_per_second, $3, $4, $5, movie_id, version
 from waiting_rooms where id = $1"""
 
 
@@ -105,6 +120,9 @@ where room.closed_at is null and (
             and s.ends_at > $1 and s.status <> 'cancelled'
     )
 )"""
+
+NO_ROOM: Final = 0
+"""The version of the settings of a showtime that has no room."""
 
 KEPT: Final = timedelta(days=30)
 """For so long places of a closed room are kept: somebody may ask how their turn came about."""
@@ -137,6 +155,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     places_per_address: int
     work_bits: int
     holds_per_second: int
+    version: int
     seed: bytes
     seed_digest: bytes
     shuffled_at: datetime | None
@@ -191,9 +210,15 @@ class RoomsRepository:
         seed: bytes,
         seed_digest: bytes,
         now: datetime,
+        seen: Collection[int] | None = None,
     ) -> Room:
-        """Open a room, or change the one that is there. Refuses RETRY, OUTCOME_UNKNOWN."""
+        """Open a room, or change the one that is there.
+
+        Refuses RETRY, OUTCOME_UNKNOWN, and PRECONDITION_FAILED unless its version is one of `seen`.
+        """
         async with transaction(self._pool) as writing:
+            if showtime_id is not None:
+                await _check(writing, showtime_id, seen)
             row = await writing.fetchrow(
                 _PUT if movie_id is None else _PUT_FILM,
                 room_id,
@@ -211,12 +236,28 @@ class RoomsRepository:
                 seed_digest,
                 now,
                 movie_id,
+                None if seen is None else list(seen),
             )
+            if row is None and showtime_id is not None:
+                # Somebody else has opened one in this moment.
+                raise lost_update(await writing.fetchval(_VERSION, showtime_id) or NO_ROOM)
         return room_of(found(row), self._cipher)
 
-    async def close(self, showtime_id: UUID, now: datetime) -> UUID | None:
-        """Close a showtime's room; its id, if there is one. Refuses RETRY, OUTCOME_UNKNOWN."""
+    async def settings(self, showtime_id: UUID) -> RoomSettings | None:
+        """The settings of a showtime's room; None if there is none. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_SETTINGS, showtime_id)
+        return None if row is None else RoomSettings(showtime_id=showtime_id, **dict(row))
+
+    async def close(
+        self, showtime_id: UUID, now: datetime, seen: Collection[int] | None = None
+    ) -> UUID | None:
+        """Close a showtime's room; its id, if there is one.
+
+        Refuses RETRY, OUTCOME_UNKNOWN, and PRECONDITION_FAILED unless its version is one of `seen`.
+        """
         async with transaction(self._pool) as writing:
+            await _check(writing, showtime_id, seen)
             room_id: UUID | None = await writing.fetchval(_CLOSE, showtime_id, now)
         return room_id
 
@@ -257,6 +298,17 @@ class RoomsRepository:
             # A room may have very many places.
             done = await writing.execute(_FORGET, now - KEPT, min(limit, 1))
         return int(done.split()[-1])
+
+
+async def _check(
+    writing: PooledConnection, showtime_id: UUID, seen: Collection[int] | None
+) -> None:
+    """Refuse to change settings that their sender has not seen; without a room, version 0."""
+    if seen is None:
+        return
+    version = await writing.fetchval(_VERSION, showtime_id) or NO_ROOM
+    if version not in seen:
+        raise lost_update(version)
 
 
 def room_of(row: Record, cipher: Cipher) -> Room:

@@ -266,6 +266,11 @@ async def test_the_button_of_a_mail_turns_its_kind_off_and_the_account_on_again(
     await town.until(
         "select exists (select from messages where dedupe_key = $1)", f"booking_receipt:{second}"
     )
+    # An admin, whom somebody asks where the mails are, sees it.
+    seen = await town.house.ask(
+        "admin", "GET", f"admin/users/{town.house.people['ada']}/message-choices"
+    )
+    assert seen.data == {name: choices[name] for name in ("off", "sms", "optional")}
     answer = await town.house.ask("ada", "PUT", "auth/me/messages", {"off": []})
     assert (answer.status, answer.data["off"]) == (200, [])
     third = await town.house.booked("ada", showtime_id, "A3")

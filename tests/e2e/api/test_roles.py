@@ -205,6 +205,9 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "acceptInvitation": Call("POST", "auth/accept-invitation", ANYBODY, 410, accepted),
         "listUsers": Call("GET", "admin/users?q=x", ADMINS),
+        "getMessageChoicesOfUser": Call(
+            "GET", f"admin/users/{house.people['bob']}/message-choices", ADMINS
+        ),
         "getUser": Call("GET", f"admin/users/{house.people['bob']}", ADMINS),
         "changeUser": Call(
             "PATCH", f"admin/users/{house.people['bob']}", ADMINS, 200, {"cinema_ids": []}
@@ -605,6 +608,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "putWaitingRoom": Call(
             "PUT", f"showtimes/{facts['third']}/queue", MANAGERS, 200, {"mode": "off"}
         ),
+        "getRoomSettings": Call("GET", f"showtimes/{facts['third']}/queue/settings", MANAGERS),
+        "putRoomSettings": Call(
+            *("PUT", f"showtimes/{facts['third']}/queue/settings", MANAGERS, 200, {"mode": "off"}),
+            headers={"If-Match": '"0"'},
+        ),
         # No showtime of these is known.
         "bookSeries": Call(
             *("POST", "series", SIGNED_IN, 404),
@@ -614,6 +622,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
                 "payment": {"method": "demo"},
             },
         ),
+        "listSeries": Call("GET", "series", SIGNED_IN),
         "getSeries": Call("GET", f"series/{uuid4()}", SIGNED_IN, 404),
         "listPresaleCodes": Call("GET", f"{shown}/presale-codes", MANAGERS),
         "addPresaleCode": Call(

@@ -79,6 +79,25 @@ async def test_the_same_seats_of_all_showtimes_are_booked_and_paid(house: House)
     assert await faults_of(house) == []
 
 
+async def test_who_has_booked_series_lists_them_newest_first_page_by_page(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    series = [
+        (await book(house, "staff elsewhere", showtimes, seat)).data for seat in ("A1", "A2", "A3")
+    ]
+    # What was refused is no series.
+    assert (await book(house, "staff elsewhere", showtimes, "A1")).status == 409
+    newest = [one["id"] for one in reversed(series)]
+    first = await house.ask("staff elsewhere", "GET", "series?limit=2")
+    assert [one["id"] for one in first.data] == newest[:2]
+    assert first.data[0] == series[-1]
+    cursor = first.envelope["meta"]["next_cursor"]
+    rest = await house.ask("staff elsewhere", "GET", f"series?limit=2&cursor={cursor}")
+    assert [one["id"] for one in rest.data] == newest[2:]
+    assert rest.envelope["meta"]["next_cursor"] is None
+    mine = [one["id"] for one in (await house.ask("manager elsewhere", "GET", "series")).data]
+    assert not set(mine) & set(newest)
+
+
 async def test_the_best_seats_of_each_showtime_may_be_others(house: House) -> None:
     showtimes = [await house.showtime() for _ in range(2)]
     best = await book(house, "ada", showtimes, best_available={"quantity": 2})

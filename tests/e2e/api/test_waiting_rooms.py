@@ -114,6 +114,67 @@ async def test_who_has_waited_holds_and_books_and_is_done(house: House) -> None:
     assert (await enter(house, "ada", showtime_id, token)).error == (409, "QUEUE_PLACE_ENDED")
 
 
+async def test_settings_are_changed_by_who_has_seen_them_as_they_are(house: House) -> None:
+    showtime_id = await house.showtime()
+    path = f"showtimes/{showtime_id}/queue/settings"
+    usual = await house.ask("manager", "GET", path)
+    assert (usual.data["mode"], usual.data["version"]) == ("off", 0)
+    assert (usual.data["shoppers"], usual.headers["ETag"]) == (200, '"0"')
+    wish = {
+        "mode": "by_load",
+        "shoppers": 50,
+        "entry_seconds": 90,
+        "shopping_seconds": 900,
+        "places_per_address": 7,
+        "work_bits": 4,
+        "holds_per_second": 30,
+    }
+    assert (await house.ask("manager", "PUT", path, wish)).error == (428, "PRECONDITION_REQUIRED")
+    none = {"If-Match": '"0"'}
+    made = await house.ask("manager", "PUT", path, wish, headers=none)
+    assert made.data == {
+        "showtime_id": showtime_id,
+        "starts_at": None,
+        "version": made.data["version"],
+        **wish,
+    }
+    assert made.headers["ETag"] == f'"{made.data["version"]}"'
+    assert (await house.ask("manager", "GET", path)).data == made.data
+    # Another manager has seen that there was none.
+    lost = await house.ask("admin", "PUT", path, {**wish, "shoppers": 1}, headers=none)
+    assert lost.error == (412, "PRECONDITION_FAILED")
+    assert lost.details == {"version": made.data["version"]}
+    closing = await house.ask("admin", "PUT", path, {"mode": "off"}, headers=none)
+    assert closing.error == (412, "PRECONDITION_FAILED")
+    # Who asks for no version in between changes it all the same.
+    await put(house, showtime_id, shoppers=60)
+    seen = {"If-Match": made.headers["ETag"]}
+    assert (await house.ask("manager", "PUT", path, wish, headers=seen)).status == 412
+    newest = await house.ask("manager", "GET", path)
+    assert (newest.data["mode"], newest.data["shoppers"]) == ("on", 60)
+    seen = {"If-Match": newest.headers["ETag"]}
+    closed = await house.ask("manager", "PUT", path, {"mode": "off"}, headers=seen)
+    assert closed.data == usual.data
+    # A room that is opened anew is none that somebody has seen before.
+    again = await house.ask("manager", "PUT", path, wish, headers=none)
+    assert again.data["version"] > newest.data["version"]
+    assert (await house.ask("manager", "PUT", path, wish, headers=seen)).status == 412
+
+
+async def test_of_two_who_open_a_room_at_once_one_has_seen_it(house: House) -> None:
+    showtime_id = await house.showtime()
+    path, none = f"showtimes/{showtime_id}/queue/settings", {"If-Match": '"0"'}
+    answers = await asyncio.gather(
+        *(
+            house.ask("manager", "PUT", path, {"mode": "on", "shoppers": n}, headers=none)
+            for n in range(1, 5)
+        )
+    )
+    assert sorted(answer.status for answer in answers) == [200, 412, 412, 412]
+    (won,) = [answer.data for answer in answers if answer.status == 200]
+    assert (await house.ask("manager", "GET", path)).data == won
+
+
 async def test_places_of_before_the_start_are_shuffled_by_the_seed_and_later_ones_follow(
     clocked: House, clocks: Clocks
 ) -> None:

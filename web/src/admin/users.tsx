@@ -3,7 +3,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { useState } from "react";
 import { api, ask, type Schemas, whole } from "../api/client";
 import { useSession } from "../api/session";
-import { useWords } from "../i18n";
+import { type Key, useWords } from "../i18n";
 import { StaffOnly } from "../staff/door";
 import { Field, type Fields, Form, Refusal } from "../ui/form";
 import { cinemasQuery } from "../ui/queries";
@@ -228,6 +228,7 @@ function Changing({ user, close }: { user: Account; close: () => void }) {
           <small>{t("users.signsOut")}</small>
         </p>
       </Form>
+      <Mails userId={user.id} />
       <Refusal error={switched.error ?? freed.error} />
       <div className="actions">
         <button type="button" className="button quiet" onClick={close}>
@@ -253,6 +254,31 @@ function Changing({ user, close }: { user: Account; close: () => void }) {
         </button>
       </div>
     </Dialog>
+  );
+}
+
+/** Which mails somebody has turned off; only the account itself changes it. */
+function Mails({ userId }: { userId: string }) {
+  const { t } = useWords();
+  const choices = useQuery({
+    queryKey: ["users", "message-choices", userId],
+    queryFn: () => {
+      const params = { path: { user_id: userId } };
+      return ask(api.GET("/api/v1/admin/users/{user_id}/message-choices", { params }));
+    },
+    staleTime: 0,
+  });
+  if (choices.isError) return <Refusal error={choices.error} />;
+  if (choices.data === undefined) return <Skeleton className="quote-skeleton" />;
+  const named = (kinds: readonly string[]) =>
+    kinds.map((kind) => t(`mails.${kind}` as Key)).join(", ");
+  const { off, sms } = choices.data;
+  return (
+    <section aria-labelledby="mails">
+      <h3 id="mails">{t("me.messages")}</h3>
+      <p>{off.length === 0 ? t("users.allMails") : t("users.noMails", { kinds: named(off) })}</p>
+      {sms.length > 0 && <p>{t("users.byPhone", { kinds: named(sms) })}</p>}
+    </section>
   );
 }
 

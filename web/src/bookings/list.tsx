@@ -1,6 +1,7 @@
 /** The bookings of whoever is signed in. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { useSession } from "../api/session";
 import { Poster } from "../films/poster";
 import { moment, money } from "../format";
@@ -14,14 +15,30 @@ const route = getRouteApi("/bookings");
 const WHEN: When[] = ["upcoming", "past"];
 
 export function BookingsPage() {
+  const { when = "upcoming" } = route.useSearch();
+  return (
+    <BookingsFrame current={when} next="/bookings">
+      <Bookings when={when} key={when} />
+    </BookingsFrame>
+  );
+}
+
+interface FrameProps {
+  current: When | "series";
+  /** Where to go on after signing in. */
+  next: string;
+  children: ReactNode;
+}
+
+/** What stands above all lists of bookings. */
+export function BookingsFrame({ current, next, children }: FrameProps) {
   const { t } = useWords();
   const session = useSession();
-  const { when = "upcoming" } = route.useSearch();
   useTitle(t("bookings.title"));
   if (session.kind === "nobody") {
     return (
       <Empty title={t("bookings.title")} text={t("booking.goneText")}>
-        <Link to="/sign-in" search={{ next: "/bookings" }} className="button">
+        <Link to="/sign-in" search={{ next }} className="button">
           {t("app.signIn")}
         </Link>
       </Empty>
@@ -40,13 +57,21 @@ export function BookingsPage() {
             search={{ when: one }}
             replace
             className="chip"
-            aria-current={one === when ? "page" : undefined}
+            aria-current={one === current ? "page" : undefined}
           >
             {t(`bookings.${one}`)}
           </Link>
         ))}
+        <Link
+          to="/bookings/series"
+          replace
+          className="chip"
+          aria-current={current === "series" ? "page" : undefined}
+        >
+          {t("bookings.series")}
+        </Link>
       </nav>
-      <Bookings when={when} key={when} />
+      {children}
     </>
   );
 }
@@ -72,7 +97,7 @@ function Bookings({ when }: { when: When }) {
     <>
       <ul className="bookings">
         {all.map((booking) => (
-          <Entry key={booking.id} booking={booking} />
+          <BookingEntry key={booking.id} booking={booking} />
         ))}
       </ul>
       {bookings.hasNextPage && (
@@ -89,7 +114,7 @@ function Bookings({ when }: { when: When }) {
   );
 }
 
-function Entry({ booking }: { booking: Booking }) {
+export function BookingEntry({ booking }: { booking: Booking }) {
   const { t, language } = useWords();
   const { film, showtime, cinema } = useShow(booking.showtime_id);
   return (

@@ -99,11 +99,26 @@ function Programme({ showtimes, cinemas }: { showtimes: Showtime[]; cinemas: Cin
                 </Time>
               ))}
             </ul>
+            {hasSeries(sold, cinema.id) && (
+              <Link
+                to="/series"
+                search={{ cinema: cinema.id, film: here[0]?.movie_id }}
+                className="link"
+              >
+                {t("series.offer")}
+              </Link>
+            )}
           </section>
         );
       })}
     </>
   );
+}
+
+/** Whether one screen of a cinema shows the film more than once. */
+function hasSeries(showtimes: Showtime[], cinemaId: string): boolean {
+  const screens = showtimes.filter((one) => one.cinema_id === cinemaId).map((one) => one.screen_id);
+  return new Set(screens).size < screens.length;
 }
 
 interface TimeProps {

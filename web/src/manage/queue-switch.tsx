@@ -1,15 +1,16 @@
-/** The waiting room of a showtime: opened, changed, closed; how many wait is asked for as long as one looks. */
+/** The waiting room of a showtime: its settings as they are, changed by who has seen them; how many wait meanwhile. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Schemas, serverNow } from "../api/client";
 import { dayIn, moment } from "../format";
 import { useWords } from "../i18n";
-import { Field, type Fields, Form, Refusal } from "../ui/form";
+import { Field, type Fields, Form, Newest, Refusal, STEADY } from "../ui/form";
 import type { Cinema } from "../ui/queries";
 import { Skeleton } from "../ui/state";
-import { instantAt } from "./timetable-parts";
+import { instantAt, timeIn } from "./timetable-parts";
 
 type Room = Schemas["WaitingRoom"];
+type Settings = Schemas["RoomSettings"];
 
 const EVERY_MS = 2000;
 const MODES = ["off", "on", "by_load"] as const;
@@ -22,6 +23,7 @@ interface QueueProps {
 }
 
 export function QueueSwitch({ showtimeId, cinema, back }: QueueProps) {
+  const [isSaved, setSaved] = useState(false);
   const room = useQuery({
     queryKey: ["waiting-room", showtimeId],
     queryFn: () => {
@@ -32,21 +34,48 @@ export function QueueSwitch({ showtimeId, cinema, back }: QueueProps) {
     gcTime: 0,
     refetchInterval: EVERY_MS,
   });
-  if (room.data === undefined)
-    return room.isError ? <Refusal error={room.error} /> : <Skeleton className="times-skeleton" />;
-  return <Switch room={room.data} cinema={cinema} back={back} />;
+  const settings = useQuery({
+    queryKey: ["room-settings", showtimeId],
+    queryFn: () => {
+      const params = { path: { showtime_id: showtimeId } };
+      return ask(api.GET("/api/v1/showtimes/{showtime_id}/queue/settings", { params }));
+    },
+    ...STEADY,
+    gcTime: 0,
+  });
+  if (room.data === undefined || settings.data === undefined) {
+    const failed = room.error ?? settings.error;
+    return failed ? <Refusal error={failed} /> : <Skeleton className="times-skeleton" />;
+  }
+  return (
+    <Switch
+      key={settings.data.version}
+      room={room.data}
+      settings={settings.data}
+      cinema={cinema}
+      again={settings.refetch}
+      isSaved={isSaved}
+      saved={setSaved}
+      back={back}
+    />
+  );
 }
 
-function modeOf({ status }: Room): Mode {
-  if (status === "off") return "off";
-  return status === "armed" ? "by_load" : "on";
+interface SwitchProps {
+  room: Room;
+  settings: Settings;
+  cinema: Cinema;
+  again: () => Promise<unknown>;
+  isSaved: boolean;
+  saved: (isSaved: boolean) => void;
+  back: () => void;
 }
 
-function Switch({ room, cinema, back }: { room: Room; cinema: Cinema; back: () => void }) {
+function Switch({ room, settings, cinema, again, isSaved, saved, back }: SwitchProps) {
   const { t, language } = useWords();
   const queries = useQueryClient();
-  const key = ["waiting-room", room.showtime_id];
-  const [mode, setMode] = useState<Mode>(() => modeOf(room));
+  const { showtime_id, version, starts_at: begins } = settings;
+  const [mode, setMode] = useState<Mode>(settings.mode);
   const put = useMutation({
     mutationFn: (fields: Fields) => {
       const today = dayIn(cinema.time_zone, serverNow());
@@ -57,16 +86,21 @@ function Switch({ room, cinema, back }: { room: Room; cinema: Cinema; back: () =
         ...(mode !== "off" && {
           shoppers: Number(fields.shoppers),
           entry_seconds: Number(fields.entry_seconds),
-          shopping_seconds: Number(fields.minutes) * 60,
+          shopping_seconds: Number(fields.shopping_seconds),
           places_per_address: Number(fields.places_per_address),
           work_bits: Number(fields.work_bits),
         }),
         ...(mode === "by_load" && { holds_per_second: Number(fields.holds_per_second) }),
       };
-      const params = { path: { showtime_id: room.showtime_id } };
-      return ask(api.PUT("/api/v1/showtimes/{showtime_id}/queue", { params, body }));
+      const params = { path: { showtime_id }, header: { "If-Match": `"${version}"` } };
+      return ask(api.PUT("/api/v1/showtimes/{showtime_id}/queue/settings", { params, body }));
     },
-    onSuccess: (now) => queries.setQueryData(key, now),
+    onMutate: () => saved(false),
+    onSuccess: async (now) => {
+      saved(true);
+      await queries.invalidateQueries({ queryKey: ["waiting-room", showtime_id] });
+      queries.setQueryData(["room-settings", showtime_id], now);
+    },
   });
   return (
     <Form
@@ -87,6 +121,7 @@ function Switch({ room, cinema, back }: { room: Room; cinema: Cinema; back: () =
           </>
         )}
       </p>
+      {room.movie_id && settings.mode === "off" && <p>{t("queue.ofFilm")}</p>}
       <div className="field">
         <label htmlFor="queue-mode">{t("queue.title")}</label>
         <select
@@ -106,51 +141,83 @@ function Switch({ room, cinema, back }: { room: Room; cinema: Cinema; back: () =
         <fieldset>
           <legend>{t("queue.begins")}</legend>
           <div className="pair">
-            <Field name="date" type="date" label={t("home.day")} optional />
-            <Field name="time" type="time" label={t("table.start")} optional />
+            <Field
+              name="date"
+              type="date"
+              label={t("home.day")}
+              initial={begins ? dayIn(cinema.time_zone, begins) : undefined}
+              optional
+            />
+            <Field
+              name="time"
+              type="time"
+              label={t("table.start")}
+              initial={begins ? timeIn(cinema.time_zone, Date.parse(begins)) : undefined}
+              optional
+            />
           </div>
           <small>{t("queue.beginsText")}</small>
         </fieldset>
       )}
       {mode === "by_load" && (
-        <Amount name="holds_per_second" label={t("queue.load")} initial={200} greatest={100_000} />
+        <Amount
+          name="holds_per_second"
+          label={t("queue.load")}
+          hint={t("queue.loadText")}
+          initial={settings.holds_per_second}
+          greatest={100_000}
+        />
       )}
       {mode !== "off" && (
         <>
-          <div className="pair">
-            <Amount
-              name="shoppers"
-              label={t("queue.shoppers")}
-              initial={room.shoppers || 200}
-              greatest={10_000}
-            />
-            <Amount name="minutes" label={t("queue.minutes")} initial={10} greatest={60} />
-          </div>
-          <details>
-            <summary>{t("queue.more")}</summary>
-            <Amount
-              name="entry_seconds"
-              label={t("queue.entry")}
-              initial={60}
-              least={10}
-              greatest={900}
-            />
-            <Amount
-              name="places_per_address"
-              label={t("queue.perAddress")}
-              initial={100}
-              greatest={100_000}
-            />
-            <Amount
-              name="work_bits"
-              label={t("queue.work")}
-              initial={room.work_bits}
-              least={0}
-              greatest={24}
-            />
-          </details>
+          <Amount
+            name="shoppers"
+            label={t("queue.shoppers")}
+            hint={t("queue.shoppersText")}
+            initial={settings.shoppers}
+            greatest={10_000}
+          />
+          <Amount
+            name="shopping_seconds"
+            label={t("queue.shopping")}
+            hint={t("queue.shoppingText")}
+            initial={settings.shopping_seconds}
+            least={60}
+            greatest={3600}
+          />
+          <Amount
+            name="entry_seconds"
+            label={t("queue.entry")}
+            hint={t("queue.entryText")}
+            initial={settings.entry_seconds}
+            least={10}
+            greatest={900}
+          />
+          <Amount
+            name="places_per_address"
+            label={t("queue.perAddress")}
+            hint={t("queue.perAddressText")}
+            initial={settings.places_per_address}
+            greatest={100_000}
+          />
+          <Amount
+            name="work_bits"
+            label={t("queue.work")}
+            hint={t("queue.workText")}
+            initial={settings.work_bits}
+            least={0}
+            greatest={24}
+          />
         </>
       )}
+      <Newest
+        error={put.error}
+        again={async () => {
+          await again();
+          put.reset();
+        }}
+      />
+      {isSaved && <p aria-live="polite">{t("me.saved")}</p>}
       <button type="button" className="button quiet" onClick={back}>
         {t("app.back")}
       </button>
@@ -170,6 +237,7 @@ const FIELDS = [
 interface NumberProps {
   name: string;
   label: string;
+  hint: string;
   initial: number;
   least?: number;
   greatest: number;

@@ -13,6 +13,9 @@ import { type Key, useWords, type Words } from "../i18n";
 import { type Cell, type Grid, MARGIN, move, SEAT, type ShownSeat } from "./grid";
 import type { SeatStore } from "./store";
 
+/** The most seats of one hold. */
+export const SEATS_MOST = 10;
+
 interface MapProps {
   grid: Grid;
   store: SeatStore;
@@ -241,5 +244,29 @@ function SeatChoice({ cell: { label, seat }, store, toggle }: ChoiceProps) {
       />
       {nameOf(seat, look, words)}
     </label>
+  );
+}
+
+export function Legend() {
+  const { t } = useWords();
+  const looks = ["regular", "premium", "vip", "chosen", "held", "booked"] as const;
+  return (
+    <ul className="legend" aria-label={t("seats.legend")}>
+      {looks.map((look) => (
+        <li key={look}>
+          <svg viewBox="-1 -1 28 28" width="20" height="20" aria-hidden="true">
+            <g
+              className={`seat ${["regular", "premium", "vip"].includes(look) ? `available ${look}` : `${look} regular`}`}
+            >
+              <rect width="26" height="26" rx="7" className="seat-shape" />
+              {look === "held" && <rect width="26" height="26" rx="7" fill="url(#hatch)" />}
+              {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
+              {look === "chosen" && <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />}
+            </g>
+          </svg>
+          {t(`seats.${look}`)}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -15,19 +15,18 @@ import { useSession } from "../api/session";
 import { moment, money, sum } from "../format";
 import { useVisit } from "../foryou/events";
 import { type Key, useWords, type Words } from "../i18n";
-import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
+import { cinemasQuery, filmQuery, layoutQuery, showtimeQuery } from "../ui/queries";
 import { Failure, keyOf, Skeleton, useTitle } from "../ui/state";
 import { areApart, gridOf } from "./grid";
 import { enter, giveBack, type Hold, holdQuery, placeHold, type Wish } from "./holds";
 import { keep, keptAt } from "./kept";
-import { SeatList, SeatMap } from "./map";
+import { Legend, SEATS_MOST, SeatList, SeatMap } from "./map";
 import { placeIn, queueAddress } from "./queue";
 import { watchSeats } from "./socket";
 import { SeatStore } from "./store";
 import { Waiting } from "./waiting";
 
 const route = getRouteApi("/showtimes/$showtimeId");
-const SEATS_MOST = 10;
 
 export function SeatsPage() {
   const { showtimeId } = route.useParams();
@@ -47,13 +46,8 @@ export function SeatsPage() {
   const screenId = showtime.data?.screen_id;
   const version = seats.data?.layout_version;
   const layout = useQuery({
-    queryKey: ["layout", screenId, version],
-    queryFn: () => {
-      const params = { path: { screen_id: screenId ?? "" }, query: { version } };
-      return ask(api.GET("/api/v1/screens/{screen_id}/layout", { params }));
-    },
+    ...layoutQuery(screenId ?? "", version),
     enabled: screenId !== undefined && version !== undefined,
-    staleTime: Number.POSITIVE_INFINITY,
   });
   useTitle(t("seats.title"));
   useVisit("seat_map", seats.data && showtime.data);
@@ -362,29 +356,5 @@ function BestSeats({ find, isBusy }: { find: (quantity: number) => void; isBusy:
         {t("seats.best")}
       </button>
     </form>
-  );
-}
-
-function Legend() {
-  const { t } = useWords();
-  const looks = ["regular", "premium", "vip", "chosen", "held", "booked"] as const;
-  return (
-    <ul className="legend" aria-label={t("seats.legend")}>
-      {looks.map((look) => (
-        <li key={look}>
-          <svg viewBox="-1 -1 28 28" width="20" height="20" aria-hidden="true">
-            <g
-              className={`seat ${["regular", "premium", "vip"].includes(look) ? `available ${look}` : `${look} regular`}`}
-            >
-              <rect width="26" height="26" rx="7" className="seat-shape" />
-              {look === "held" && <rect width="26" height="26" rx="7" fill="url(#hatch)" />}
-              {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
-              {look === "chosen" && <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />}
-            </g>
-          </svg>
-          {t(`seats.${look}`)}
-        </li>
-      ))}
-    </ul>
   );
 }

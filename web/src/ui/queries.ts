@@ -113,3 +113,15 @@ export function screenQuery(id: string) {
     staleTime: 0,
   });
 }
+
+/** The seats of a screen as a version of its plan has them; that never changes. */
+export function layoutQuery(screenId: string, version: number | undefined) {
+  return queryOptions({
+    queryKey: ["layout", screenId, version],
+    queryFn: () => {
+      const params = { path: { screen_id: screenId }, query: { version } };
+      return ask(api.GET("/api/v1/screens/{screen_id}/layout", { params }));
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
