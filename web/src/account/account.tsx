@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { type User, useSession } from "../api/session";
 import { useWords } from "../i18n";
-import { Empty, Skeleton, useTitle } from "../ui/state";
+import { Empty, Skeleton, showCurrent, useTitle } from "../ui/state";
 import "../styles/account.css";
 import { MessagesPart } from "./messages";
 import { ACCOUNT_PARTS, type AccountPart } from "./parts";
@@ -44,7 +44,7 @@ export function AccountPage() {
         <h1>{t("app.account")}</h1>
         <p>{session.user.email}</p>
       </header>
-      <nav className="days" aria-label={t("app.account")}>
+      <nav ref={showCurrent} className="days" aria-label={t("app.account")}>
         {ACCOUNT_PARTS.map((one) => (
           <Link
             key={one}

@@ -7,7 +7,7 @@ import { moment } from "../format";
 import { useWords } from "../i18n";
 import { StaffOnly } from "../staff/door";
 import { Refusal } from "../ui/form";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty, Failure, Skeleton, showCurrent, useTitle } from "../ui/state";
 import { MESSAGE_STATUSES } from "./parts";
 import "../styles/manage.css";
 
@@ -53,7 +53,7 @@ function Messages() {
   const all = messages.data?.pages.flatMap((page) => page.data);
   return (
     <>
-      <nav className="days" aria-label={t("sent.title")}>
+      <nav ref={showCurrent} className="days" aria-label={t("sent.title")}>
         {MESSAGE_STATUSES.map((one) => (
           <Link
             key={one}

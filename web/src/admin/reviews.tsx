@@ -9,7 +9,7 @@ import { type Key, useWords } from "../i18n";
 import { StaffOnly } from "../staff/door";
 import { Field, Form, Refusal } from "../ui/form";
 import { filmQuery } from "../ui/queries";
-import { Dialog, Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Dialog, Empty, Failure, Skeleton, showCurrent, useTitle } from "../ui/state";
 import { REVIEW_STATUSES } from "./parts";
 import "../styles/reviews.css";
 
@@ -49,7 +49,7 @@ function Moderation() {
       <header className="page-head">
         <h1>{t("reviews.title")}</h1>
       </header>
-      <nav className="days" aria-label={t("reviews.title")}>
+      <nav ref={showCurrent} className="days" aria-label={t("reviews.title")}>
         {REVIEW_STATUSES.map((one) => (
           <Link
             key={one}

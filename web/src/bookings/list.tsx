@@ -7,7 +7,7 @@ import { Poster } from "../films/poster";
 import { moment, money } from "../format";
 import { useWords } from "../i18n";
 import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty, Failure, Skeleton, showCurrent, useTitle } from "../ui/state";
 import { AwayBookings, UNTIL_THERE, useKept } from "./away";
 import { type Booking, bookingsQuery, type When } from "./queries";
 
@@ -49,7 +49,7 @@ export function BookingsFrame({ current, next, children }: FrameProps) {
       <header className="page-head">
         <h1>{t("bookings.title")}</h1>
       </header>
-      <nav className="days" aria-label={t("bookings.title")}>
+      <nav ref={showCurrent} className="days" aria-label={t("bookings.title")}>
         {WHEN.map((one) => (
           <Link
             key={one}

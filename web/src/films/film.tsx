@@ -5,7 +5,7 @@ import { lazy, type ReactNode, Suspense } from "react";
 import { clock, dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { type Cinema, cinemasQuery, filmQuery, type Showtime, showtimesQuery } from "../ui/queries";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty, Failure, Skeleton, showCurrent, useTitle } from "../ui/state";
 import { Fullness, useFullness } from "./fullness";
 import { Poster } from "./poster";
 
@@ -71,7 +71,7 @@ function Programme({ showtimes, cinemas }: { showtimes: Showtime[]; cinemas: Cin
   if (day === undefined) return <Empty title={t("film.none")} text={t("film.noneText")} />;
   return (
     <>
-      <nav className="days" aria-label={t("home.day")}>
+      <nav ref={showCurrent} className="days" aria-label={t("home.day")}>
         {days.map((one) => (
           <Link
             key={one}

@@ -9,7 +9,7 @@ import { StaffOnly } from "../staff/door";
 import { Refusal } from "../ui/form";
 import { save } from "../ui/links";
 import { cinemasQuery } from "../ui/queries";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty, Failure, Skeleton, showCurrent, useTitle } from "../ui/state";
 import { GROUPS, type Group, groupOf, lengths, reportsOf } from "./parts";
 import { csv, type Sheet, sheet, type Wanted } from "./sheets";
 import "../styles/reports.css";
@@ -189,7 +189,7 @@ function Report() {
   return (
     <section className="report">
       <h2 className="unseen">{t(`reports.${report}`)}</h2>
-      <nav className="days" aria-label={t("reports.title")}>
+      <nav ref={showCurrent} className="days" aria-label={t("reports.title")}>
         {reportsOf(session.kind === "user" ? session.user.role : "").map((one) => (
           <Link
             key={one}

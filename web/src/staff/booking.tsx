@@ -96,7 +96,7 @@ function Facts({ managed }: { managed: Managed }) {
       <h2 id="booking">
         <code>{booking.code}</code> {showtime.film}
       </h2>
-      <p className="row">
+      <p className="facts">
         <span className={`status ${booking.status}`}>{t(`booking.${booking.status}`)}</span>
         {booking.disputed && <span className="status bad">{t("find.disputed")}</span>}
       </p>

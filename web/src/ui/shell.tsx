@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { signOut } from "../account/actions";
 import { ready, useSession } from "../api/session";
 import { type Language, setLanguage, useWords } from "../i18n";
+import { showCurrent } from "./state";
 import { setTheme, THEMES, type Theme, theme } from "./theme";
 
 /** What is the same for everybody, and stays when somebody leaves. */
@@ -115,9 +116,13 @@ function Account() {
 function StaffNav() {
   const { t } = useWords();
   const session = useSession();
+  const nav = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another path has another link.
+  useEffect(() => showCurrent(nav.current), [path, session]);
   if (session.kind !== "user" || session.user.role === "customer") return null;
   return (
-    <nav className="staff-nav" aria-label={t("staff.nav")}>
+    <nav ref={nav} className="staff-nav" aria-label={t("staff.nav")}>
       <Link to="/staff/sales" className="link">
         {t("staff.sales")}
       </Link>

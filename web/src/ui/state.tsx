@@ -70,6 +70,15 @@ export function useTitle(title: string | undefined): void {
   }, [title]);
 }
 
+/** A row of links that is wider than the screen shows the one of the page that one is at. */
+export function showCurrent(row: HTMLElement | null): void {
+  const current = row?.querySelector("[aria-current]");
+  if (!row || !current) return;
+  const from = row.getBoundingClientRect();
+  const place = current.getBoundingClientRect();
+  row.scrollLeft += place.left - from.left - (from.width - place.width) / 2;
+}
+
 interface DialogProps {
   title: string;
   close: () => void;
