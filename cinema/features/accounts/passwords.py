@@ -36,6 +36,9 @@ OURSELVES: Final = ""
 NO_PASSWORD: Final = "none"  # noqa: S105  (that there is none)
 """Stored if an account has no password."""
 
+DIGEST_CHARS: Final = 31
+"""Behind the salt of a bcrypt hash."""
+
 NICENESS: Final = 10
 """How much nicer the hashing threads are than the server. There are as many of them as cores, so
 seats would otherwise wait for passwords."""
@@ -75,8 +78,9 @@ class PasswordHasher:
             initializer=_give_way if sys.platform == "linux" else None,
         )
         self.refused = 0
-        # Used when there is no account, so that this takes as long as a wrong password.
-        self._nobody = bcrypt.hashpw(b"", bcrypt.gensalt(cost)).decode()
+        # Used when there is no account, so that this takes as long as a wrong password. That it is
+        # the hash of something is not needed: whatever is equal to it is refused too.
+        self._nobody = bcrypt.gensalt(cost).decode() + "." * DIGEST_CHARS
 
     @property
     def waiting(self) -> int:
