@@ -378,10 +378,16 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
         from cinema.demo.seed import accounts_note
 
         note = accounts_note()
-    document = openapi.openapi_document(
-        routes, parts.errors, PRODUCT, version=__version__, server_url=url, note=note
+    make = partial(
+        openapi.openapi_document,
+        routes,
+        parts.errors,
+        PRODUCT,
+        version=__version__,
+        server_url=url,
+        note=note,
     )
-    edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.ServedDocument(document))])
+    edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.ServedDocument(make))])
     for feature in features:
         if feature.fallback is not None:
             edge.set_fallback(feature.fallback)

@@ -106,7 +106,7 @@ class Publishing:
         return await self.publish()
 
     def _rest_behind(self, took_s: float) -> float:
-        """Leave the time behind a full transaction to others; how much of it they use, `_step` sees."""
+        """Leave the time behind a full page to others; `_step` sees how much of it they use."""
         self._rest_began = asyncio.get_running_loop().time(), self._processor_s()
         rest_s = took_s * rests(self._load, is_late=self._is_late)
         return max(REST_LEAST_S, min(REST_LIMIT_S, rest_s))

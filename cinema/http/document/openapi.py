@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -123,11 +124,25 @@ def openapi_document(
 
 
 class ServedDocument:
-    """The document as it is served."""
+    """The document as it is served; made once, in a thread, when somebody first asks for it.
 
-    def __init__(self, document: Json) -> None:
-        self.body = msgspec.json.encode(document)
-        self.tag = content_tag(self.body)
+    It takes half a second of a processor, for which no start of a node has to wait.
+    """
+
+    def __init__(self, make: Callable[[], Json]) -> None:
+        self._make = make
+        self._made: asyncio.Future[tuple[bytes, str]] | None = None
+
+    async def body_and_tag(self) -> tuple[bytes, str]:
+        """What is sent, and its tag."""
+        if self._made is None:
+            self._made = asyncio.get_running_loop().run_in_executor(None, self._encoded)
+        # Others may wait for it when the first who asked has hung up.
+        return await asyncio.shield(self._made)
+
+    def _encoded(self) -> tuple[bytes, str]:
+        body = msgspec.json.encode(self._make())
+        return body, content_tag(body)
 
 
 @Operation(
@@ -140,7 +155,8 @@ class ServedDocument:
 )
 async def get_openapi(document: ServedDocument, context: RequestContext) -> Reply:
     """The document, or 304 if the client has it already."""
-    return tagged(context.request, document.tag, document.body, JSON_REVALIDATED)
+    body, tag = await document.body_and_tag()
+    return tagged(context.request, tag, body, JSON_REVALIDATED)
 
 
 ROUTES: Final = (get_openapi,)
