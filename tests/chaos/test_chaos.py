@@ -13,6 +13,7 @@ from tests.chaos.run import Options, cause_chaos
 SEED = 1
 
 
+@pytest.mark.no_cover
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.postgres

@@ -22,7 +22,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from cinema.features.events.shapes import WAIT_LIMIT_S
 from tests.support.wrong_requests import is_wrong_as_sent
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+# The server is another process: tracing would show nothing of it, and takes as long as the rest.
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.no_cover]
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60.0

@@ -20,7 +20,8 @@ from tests.support.served import STOP_TIMEOUT_S
 from tests.support.server_process import ROOT
 from tests.support.wrong_requests import is_wrong_as_sent
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+# The server is another process: tracing would show nothing of it, and takes as long as the rest.
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.no_cover]
 
 TOKEN = "operators-of-this-house-know-7f3a9c51"
 EXAMPLES = 15
