@@ -30,10 +30,10 @@ const COMFORTABLE = 1.7;
 const STEP = 1.25;
 const LARGEST = 3;
 
-export function SeatMap({ grid, store, toggle }: MapProps) {
+export const SeatMap = memo(function SeatMap({ grid, store, toggle }: MapProps) {
   const { t } = useWords();
   const [zoom, setZoom] = useState(SMALLEST);
-  const [stop, setStop] = useState(() => firstStop(grid, store));
+  const [stops] = useState(() => new TabStop(firstStop(grid, store)));
   const map = useRef<SVGSVGElement>(null);
   const frame = useRef<HTMLDivElement>(null);
   /** At this zoom the whole room is seen, even if its seats are too small for a finger. */
@@ -46,21 +46,21 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
     if (event.altKey || event.metaKey) return;
     if (event.key === " " || event.key === "Enter") {
       event.preventDefault();
-      toggle(stop);
+      toggle(stops.label);
       return;
     }
-    const next = move(grid, stop, event.key, event.ctrlKey);
+    const next = move(grid, stops.label, event.key, event.ctrlKey);
     if (next === null) return;
     event.preventDefault();
-    setStop(next);
+    stops.moveTo(next);
     map.current?.querySelector<SVGGElement>(`[data-seat="${next}"]`)?.focus();
   };
   const press = useCallback(
     (label: string) => {
-      setStop(label);
+      stops.moveTo(label);
       toggle(label);
     },
-    [toggle],
+    [stops, toggle],
   );
   const middle = grid.width / 2;
   return (
@@ -114,7 +114,7 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
                     key={cell.label}
                     cell={cell}
                     store={store}
-                    isStop={cell.label === stop}
+                    stops={stops}
                     press={press}
                   />
                 ))}
@@ -125,6 +125,25 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
       </div>
     </div>
   );
+});
+
+/** The one seat that Tab leads to. Two seats hear of a move, and not the whole room. */
+class TabStop {
+  private readonly listeners = new Map<string, () => void>();
+
+  constructor(public label: string) {}
+
+  moveTo(label: string): void {
+    const before = this.label;
+    this.label = label;
+    this.listeners.get(before)?.();
+    this.listeners.get(label)?.();
+  }
+
+  watch(label: string, listener: () => void): () => void {
+    this.listeners.set(label, listener);
+    return () => this.listeners.delete(label);
+  }
 }
 
 /** The tab stop at first: a free seat in the middle. */
@@ -141,18 +160,28 @@ function firstStop(grid: Grid, store: SeatStore): string {
 interface CellProps {
   cell: Cell;
   store: SeatStore;
-  isStop: boolean;
+  stops: TabStop;
   press: (label: string) => void;
 }
 
-const SeatCell = memo(function SeatCell({ cell, store, isStop, press }: CellProps) {
+/**
+ * One seat. Its shapes have places of their own instead of a `transform` of the group: with one for
+ * each seat a browser paints and sorts hundreds of layers for each change.
+ */
+const SeatCell = memo(function SeatCell({ cell, store, stops, press }: CellProps) {
   const words = useWords();
   const { label, seat, x, y } = cell;
   const watch = useCallback(
-    (listener: () => void) => store.watchSeat(label, listener),
-    [store, label],
+    (listener: () => void) => {
+      const ends = [store.watchSeat(label, listener), stops.watch(label, listener)];
+      return () => {
+        for (const end of ends) end();
+      };
+    },
+    [store, stops, label],
   );
   const look = useSyncExternalStore(watch, () => store.lookOf(label));
+  const isStop = useSyncExternalStore(watch, () => stops.label === label);
   const isFree = look === "available" || look === "chosen";
   const middle = SEAT / 2;
   return (
@@ -164,17 +193,18 @@ const SeatCell = memo(function SeatCell({ cell, store, isStop, press }: CellProp
       aria-disabled={!isFree}
       data-seat={label}
       className={`seat ${look} ${categoryOf(seat)}`}
-      transform={`translate(${x} ${y})`}
       onClick={() => press(label)}
     >
-      <rect width={SEAT} height={SEAT} rx={7} className="seat-shape" />
-      {look === "held" && <rect width={SEAT} height={SEAT} rx={7} fill="url(#hatch)" />}
-      {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
+      <rect x={x} y={y} width={SEAT} height={SEAT} rx={7} className="seat-shape" />
+      {look === "held" && <rect x={x} y={y} width={SEAT} height={SEAT} rx={7} fill="url(#hatch)" />}
+      {look === "booked" && (
+        <path className="mark" d={`M${x + 8} ${y + 8} l10 10 m0 -10 l-10 10`} />
+      )}
       {(look === "chosen" || look === "mine") && (
-        <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />
+        <path className="mark" d={`M${x + 7} ${y + 13.5} l4.5 4.5 l7.5 -9.5`} />
       )}
       {look === "available" && (
-        <text x={middle} y={middle + 4} className="seat-text">
+        <text x={x + middle} y={y + middle + 4} className="seat-text">
           {seat.accessible ? "♿" : (seat.letter ?? seat.number)}
         </text>
       )}

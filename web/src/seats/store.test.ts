@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { ShownSeat } from "./grid";
 import { type Frame, SeatStore } from "./store";
 
@@ -91,4 +91,31 @@ test("it is sold out as long as nobody can choose a seat", () => {
   expect(store.seen().isSoldOut).toBe(true);
   store.apply(delta(8, 9, { A1: "available" }));
   expect(store.seen().isSoldOut).toBe(false);
+});
+
+test("changes that follow each other at once are told as one group", () => {
+  vi.useFakeTimers();
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  const heard: string[] = [];
+  for (const label of ["A1", "A2"]) store.watchSeat(label, () => heard.push(label));
+  store.apply(delta(5, 6, { A1: "held" }));
+  expect(heard).toEqual(["A1"]);
+  store.apply(delta(6, 7, { A2: "held" }));
+  store.apply(delta(7, 8, { A1: "available" }));
+  store.apply(delta(8, 9, { A1: "booked" }));
+  expect(heard).toEqual(["A1"]);
+  vi.runAllTimers();
+  expect(heard).toEqual(["A1", "A2", "A1"]);
+  expect(store.lookOf("A1")).toBe("booked");
+  vi.useRealTimers();
+});
+
+test("who touches a seat that went in this moment sees it at once", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  const heard: string[] = [];
+  store.watchSeat("A2", () => heard.push("A2"));
+  store.apply(delta(5, 6, { A1: "held" }));
+  store.apply(delta(6, 7, { A2: "held" }));
+  expect(store.toggle("A2")).toBe(false);
+  expect(heard).toEqual(["A2"]);
 });

@@ -4,6 +4,12 @@
  */
 import type { ShownSeat } from "./grid";
 
+/**
+ * Changes by others are told at most this often: a room that changes a hundred times a second leaves
+ * a slow telephone time for whoever touches it.
+ */
+const GROUPED_MS = 80;
+
 export type Status = ShownSeat["status"];
 export type Line = "connecting" | "live" | "lost";
 
@@ -33,6 +39,9 @@ export class SeatStore {
   private asked = new Set<string>();
   private readonly listeners = new Map<string, Set<() => void>>();
   private readonly watchers = new Set<() => void>();
+  /** Seats that changed since the last group was told. */
+  private untold = new Set<string>();
+  private isGrouping = false;
   private position: { epoch: number; seq: number } | null = null;
   private free = 0;
   private overview: Overview = { chosen: [], lost: [], line: "connecting", isSoldOut: false };
@@ -83,7 +92,10 @@ export class SeatStore {
   /** Choose or leave a seat; false if it cannot be chosen. */
   toggle(label: string): boolean {
     if (!this.chosen.delete(label)) {
-      if (this.statusOf(label) !== "available") return false;
+      if (this.statusOf(label) !== "available") {
+        this.tell(label);
+        return false;
+      }
       this.chosen.add(label);
     }
     this.tell(label);
@@ -161,11 +173,21 @@ export class SeatStore {
       this.free += Number(status === "available") - Number(known === "available");
       if (status === "available") this.mine.delete(label);
       else if (!this.asked.has(label) && this.chosen.delete(label)) lost.push(label);
-      this.tell(label);
+      this.untold.add(label);
     }
+    if (!this.isGrouping) this.tellGroup();
     const isSoldOut = this.free === 0;
     if (lost.length > 0) this.show({ lost: [...this.overview.lost, ...lost], isSoldOut });
     else if (isSoldOut !== this.overview.isSoldOut) this.show({ isSoldOut });
+  }
+
+  private tellGroup(): void {
+    this.isGrouping = this.untold.size > 0;
+    if (!this.isGrouping) return;
+    const changed = this.untold;
+    this.untold = new Set();
+    for (const label of changed) this.tell(label);
+    setTimeout(() => this.tellGroup(), GROUPED_MS);
   }
 
   private tell(label: string): void {

@@ -1,6 +1,6 @@
 /** One sale: how many or which seats, which tickets, and the money. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { api, ask, newKey, REPEATED, type Schemas, whole } from "../api/client";
 import type { Booking } from "../bookings/queries";
 import { Countdown } from "../checkout/countdown";
@@ -170,9 +170,10 @@ function LiveMap({ seats, layout, isBusy, take }: LiveMapProps) {
   const [store] = useState(() => new SeatStore(seats.seats, seats.epoch, seats.seq));
   const { chosen } = useSyncExternalStore(store.watch, store.seen);
   useEffect(() => watchSeats(store, seats.showtime_id), [store, seats.showtime_id]);
+  const toggle = useCallback((label: string) => void store.toggle(label), [store]);
   return (
     <>
-      <SeatMap grid={grid} store={store} toggle={(label) => store.toggle(label)} />
+      <SeatMap grid={grid} store={store} toggle={toggle} />
       <button
         type="button"
         className="button"
