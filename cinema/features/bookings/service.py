@@ -324,6 +324,7 @@ class BookingsService:
         booking: BookHold,
         card: Card | None,
         sold_at: Channel = "online",
+        off: tuple[Promo, ...] = (),
     ) -> tuple[BookHold, PromoCode | None]:
         """The command with the customer of the hold and what its tickets cost; the code it uses.
 
@@ -355,12 +356,12 @@ class BookingsService:
             request.concessions, UUID(bytes=seen.terms.cinema_id), seen.terms.currency
         )
         promo: PromoCode | None = None
-        promos: tuple[Promo, ...] = ()
+        promos = off
         if request.promo_code is not None:
             promo = await self._codes.usable_for(
                 request.promo_code, hold.show, principal.user_id, hold.price_inputs.at_us
             )
-            promos = (promo_of(promo.code, terms_of(promo)),)
+            promos = (*off, promo_of(promo.code, terms_of(promo)))
         sale = self._sales.sale(hold, types, channel, promos, products)
         check_members(principal, sale.types)
         promo = promo if sale.promo_code else None
@@ -379,9 +380,13 @@ class BookingsService:
         booking: BookHold,
         *,
         sold_at: Channel = "online",
+        off: tuple[Promo, ...] = (),
     ) -> BookHold:
-        """The command with the customer of the hold and what its tickets cost; see `_offer`."""
-        offer, _ = await self._offer(principal, request, booking, None, sold_at)
+        """The command with the customer of the hold and what its tickets cost; see `_offer`.
+
+        `off` is a discount that nobody has to have a code for.
+        """
+        offer, _ = await self._offer(principal, request, booking, None, sold_at, off)
         return offer
 
     async def _hold(

@@ -61,7 +61,7 @@ left join lateral (
 _AMOUNT: Final = "p.amount_minor + coalesce(parts.amount_minor, 0)"
 _GONE: Final = "p.refunded_minor + coalesce(parts.refunded_minor, 0)"
 _REFUND_OF_IT: Final = """r.booking_id = b.id and (
-    r.payment_id = any(array_append(p.completes, p.id))
+    r.payment_id = any(array_append(p.completes, p.id)) or r.payment_id = p.origin_id
     or exists (select from payments d where d.booking_id = b.id and d.for_change
         and r.payment_id in (d.id, d.origin_id))
 )"""
@@ -180,7 +180,8 @@ where status = 'pending' and pay_until < $1 and id > $2
 order by id limit $3"""
 _CINEMA: Final = "select cinema_id from showtimes where id = $1"
 _PLACE: Final = """
-select t.cinema_id, t.starts_at, c.currency from showtimes t join cinemas c on c.id = t.cinema_id
+select t.cinema_id, t.starts_at, c.currency, c.series_discount_percent
+from showtimes t join cinemas c on c.id = t.cinema_id
 where t.id = $1"""
 _COUNTS: Final = "select payment_id from bookings where id = $1"
 _BY_KEY: Final = "select exists (select from bookings where request_key = $1)"
@@ -293,11 +294,12 @@ class SoldBooking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowtimePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and when a showtime is, and in which currency it is sold."""
+    """Where and when a showtime is, in which currency it is sold, and what goes off in series."""
 
     cinema_id: UUID
     starts_at: datetime
     currency: str
+    series_discount_percent: int
 
 
 class SoldSeat(msgspec.Struct, frozen=True):

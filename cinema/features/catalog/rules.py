@@ -20,6 +20,7 @@ OF_THE_CHAIN: Final = (
     "refund_policy",
     "points_percent",
     "points_valid_months",
+    "series_discount_percent",
 )
 """Settings of a cinema that only admins change: law and accounting look at them."""
 

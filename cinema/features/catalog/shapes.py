@@ -218,6 +218,9 @@ class CinemaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     points_valid_months: Annotated[
         int, Meta(ge=1, le=120, description="For how long these points can be used.")
     ] = 24
+    series_discount_percent: Annotated[
+        int, Meta(ge=0, le=100, description="What goes off tickets of a series, in percent.")
+    ] = 0
 
 
 class SettingsOfCinema(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,7 +88,7 @@ _SETTINGS: Final = (
     "ads_minutes, cleaning_minutes, ticket_early_minutes, ticket_grace_minutes, "
     "business_day_starts_at, rating_system, tax_number, invoice_prefix, tax_rates::text, "
     "refund_policy::text, opening_hours::text, opening_exceptions::text, legal_name, "
-    "legal_address, points_percent, points_valid_months"
+    "legal_address, points_percent, points_valid_months, series_discount_percent"
 )
 _SETTINGS_OF = f"select id, version, {_SETTINGS} from cinemas where id = $1 and deleted_at is null"
 _LOCK_SETTINGS = f"{_SETTINGS_OF} for update"
@@ -99,6 +99,7 @@ update cinemas set
     tax_rates = $12::text::jsonb, refund_policy = $13::text::jsonb,
     opening_hours = $14::text::jsonb, opening_exceptions = $15::text::jsonb,
     legal_name = $16, legal_address = $17, points_percent = $18, points_valid_months = $19,
+    series_discount_percent = $20,
     updated_at = $2, updated_by = $3, version = version + 1
 where id = $1
 returning id, version, {_SETTINGS}
@@ -346,6 +347,7 @@ class CatalogRepository:
                 settings.legal_address,
                 settings.points_percent,
                 settings.points_valid_months,
+                settings.series_discount_percent,
             )
             return _settings(_some(changed))
 
@@ -474,6 +476,7 @@ _PLAIN: Final = frozenset(
         "legal_address",
         "points_percent",
         "points_valid_months",
+        "series_discount_percent",
         "tax_number",
         "invoice_prefix",
     }

@@ -39,7 +39,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `reference` is how its provider calls it, once it has been asked. `refunded_minor` is what goes
     back of it, or went back. The money of one that is `reserved` is put aside here, and goes back
-    if the booking ends. `completes` are such attempts, of which this one pays the rest.
+    if the booking ends. `completes` are such attempts, of which this one pays the rest. A provider
+    that was asked for a whole series in one knows it by the name of that, and by `asked_minor`.
     """
 
     id: UUID
@@ -53,7 +54,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     reserved: bool = False
     completes: Sequence[UUID] = ()
-    buys: Literal["booking", "gift_card"] = "booking"
+    buys: Literal["booking", "gift_card", "series"] = "booking"
+    series_id: UUID | None = None
+    asked_minor: int | None = None
 
     @property
     def pays_in_time(self) -> bool:

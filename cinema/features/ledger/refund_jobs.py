@@ -78,7 +78,7 @@ class RefundQueue:
 
     async def work(self, due: DueRefund) -> None:
         """Ask a provider for one refund, and note what it says."""
-        attempt = await self._attempts.find(due.payment_id)
+        attempt = await self._attempts.source_of(due.payment_id)
         method = None if attempt is None else self._methods.find(attempt.method)
         if attempt is None or method is None:
             await self._delay(due, "UNKNOWN_PAYMENT_METHOD")

@@ -88,7 +88,8 @@ DUE: Final = """exists (
 # One that is asked for the first time belongs to whoever asks.
 _HURRY: Final = """
 update refunds set next_try_at = $2
-where payment_id = $1 and status = 'pending' and next_try_at > $2
+where payment_id in (select id from payments where id = $1 or origin_id = $1)
+    and status = 'pending' and next_try_at > $2
     and (reference is not null or error_code is not null)"""
 # Who was refused for a dispute that was lost just now need not wait for it.
 _PUT_OFF: Final = f"""
@@ -149,7 +150,7 @@ select former from undone"""
 _UNWANTED: Final = """
 with attempt as (
     update payments p set status = 'refunded', refunded_minor = p.amount_minor,
-        last_refund_minor = p.amount_minor, error_code = $3, updated_at = $4
+        last_refund_minor = p.amount_minor, error_code = $3, method = $6, updated_at = $4
     where p.id = $1 and p.status in ('created', 'pending', 'failed', 'cancelled')
         and p.amount_minor > 0
     returning p.*
@@ -418,12 +419,14 @@ class RefundsRepository:
         attempt_id: UUID,
         refund_id: UUID,
         reason: str,
+        method: str,
         account: str,
         now: datetime,
     ) -> bool:
         """All money of an attempt goes back; False if it does already, or has paid its booking."""
+        values = (attempt_id, refund_id, reason, now, account, method)
         async with changing(self._pool) as writing:
-            made = await writing.fetchval(_UNWANTED, attempt_id, refund_id, reason, now, account)
+            made = await writing.fetchval(_UNWANTED, *values)
         return bool(made)
 
     async def lose(

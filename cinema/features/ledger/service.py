@@ -95,17 +95,19 @@ class AttemptsService:
         booking: Payable,
         method: PaymentMethod,
         prepare: Callable[[UUID], Awaitable[None]] | None = None,
+        series_id: UUID | None = None,
     ) -> tuple[Attempt, Progress] | None:
         """The attempt of a pending booking by this method, or one that it settles, or a new one.
 
         `prepare` is told its id before it starts. If nothing is left to pay, it is the attempt that
-        has put the last of it aside. None if one ended while this was looking.
+        has put the last of it aside. None if one ended while this was looking. Bookings of a series
+        that is being decided are paid only by whoever decides it.
         """
         names = [method.name, *sorted(method.settles)]
         attempt = await self._attempts.under_way_by(booking.id, names)
         if attempt is None:
             attempt = await self._attempts.add(
-                *(UUID(bytes=self._next_id()), booking.id, method.name, self._now())
+                *(UUID(bytes=self._next_id()), booking.id, method.name, self._now(), series_id)
             ) or await self._attempts.under_way_by(booking.id, names)
         if attempt is None:
             enough = await self._attempts.enough(booking.id)
@@ -119,6 +121,17 @@ class AttemptsService:
             # What is put aside may be less than was wanted.
             attempt = found(await self._attempts.find(attempt.id))
         return attempt, progress
+
+    async def rest(self, attempt_id: UUID) -> int | None:
+        """Have an attempt pay what is not put aside for its booking; how much that is.
+
+        None if it is not under way any more.
+        """
+        return await self._attempts.rest(attempt_id, self._now())
+
+    async def enough(self, booking_id: UUID) -> Attempt | None:
+        """The attempt which, with what else is put aside, pays all of a pending booking."""
+        return await self._attempts.enough(booking_id)
 
     async def has_put_aside(self, booking_id: UUID, method: str) -> bool:
         """Whether an attempt by this method that is under way has put money aside."""
@@ -207,7 +220,9 @@ class AttemptsService:
     async def give_back(self, attempt: Attempt, refund_id: UUID, reason: str) -> None:
         """Have all money of an attempt go back that has bought nothing; once, whoever asks."""
         account = account_of(attempt.method)
-        await self._refunds.unwanted(attempt.id, refund_id, reason, account, self._now())
+        await self._refunds.unwanted(
+            attempt.id, refund_id, reason, attempt.method, account, self._now()
+        )
 
     async def undo_refund(self, method: str, refund: Undone) -> bool:
         """A provider says that a refund has failed, maybe long after it had succeeded.

@@ -23,7 +23,7 @@ from cinema.storage.database.transactions import Pool, changing, connection
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
 _ATTEMPT: Final = """id, booking_id, method, status, amount_minor, refunded_minor, currency,
-    reference, created_at, reserved, completes"""
+    reference, created_at, reserved, completes, series_id, asked_minor"""
 _FIND: Final = f"select {_ATTEMPT} from payments where id = $1"
 _BY_REFERENCE: Final = f"select {_ATTEMPT} from payments where method = $1 and reference = $2"
 _UNDER_WAY: Final = f"""
@@ -53,10 +53,27 @@ where b.id = $2 and b.status in ('pending', 'expired')
     and not exists (
         select from series_bookings part join series whole on whole.id = part.series_id
         where part.booking_id = b.id and whole.state in ('pending', 'committed')
+            and whole.id is distinct from $5
     )
     and (aside.amount_minor < b.total_minor or b.total_minor = 0)
 on conflict do nothing
 returning {_ATTEMPT}"""
+# Of a refund that is asked of somebody who knows the payment by another row, that row.
+_SOURCE: Final = f"""
+select {_ATTEMPT} from payments
+where id = coalesce((
+    select p.origin_id from payments p where p.id = $1 and p.reference is null
+), $1)"""
+_REST: Final = f"""
+with rest as (
+    select a.id, b.total_minor - aside.amount_minor as amount_minor, aside.ids
+    from payments a join bookings b on b.id = a.booking_id
+    cross join lateral ({PUT_ASIDE_BY_OTHERS}) aside
+    where a.id = $1 and a.status in ('created', 'pending')
+)
+update payments p set amount_minor = rest.amount_minor, completes = rest.ids, updated_at = $2
+from rest where p.id = rest.id and rest.amount_minor >= 0
+returning p.amount_minor"""
 _GIVE_WAY: Final = """
 update payments set status = 'cancelled', error_code = $2, updated_at = $3
 where id = $1 and status in ('created', 'pending') and not reserved"""
@@ -192,13 +209,32 @@ class AttemptsRepository:
         return await self._one(_OF_METHODS, booking_id, list(methods))
 
     async def add(
-        self, attempt_id: UUID, booking_id: UUID, method: str, now: datetime
+        self,
+        attempt_id: UUID,
+        booking_id: UUID,
+        method: str,
+        now: datetime,
+        series_id: UUID | None = None,
     ) -> Attempt | None:
         """A new attempt to pay what is not put aside by others.
 
-        None if there is one by this method under way, or nothing to pay.
+        None if there is one by this method under way, or nothing to pay, or the booking waits for
+        another series than this.
         """
-        return await self._one(_ADD, attempt_id, booking_id, method, now)
+        return await self._one(_ADD, attempt_id, booking_id, method, now, series_id)
+
+    async def source_of(self, attempt_id: UUID) -> Attempt | None:
+        """The attempt of which refunds of this one are asked: itself, or one of its series."""
+        return await self._one(_SOURCE, attempt_id)
+
+    async def rest(self, attempt_id: UUID, now: datetime) -> int | None:
+        """Have an attempt pay what is not put aside for its booking; how much that is.
+
+        None if it is not under way any more.
+        """
+        async with connection(self._pool) as writing:
+            rest_minor: int | None = await writing.fetchval(_REST, attempt_id, now)
+        return rest_minor
 
     async def enough(self, booking_id: UUID) -> Attempt | None:
         """The attempt which, with what else is put aside, pays all of a pending booking."""

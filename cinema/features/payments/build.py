@@ -78,15 +78,17 @@ def _stripe(node: NodeParts, offered: Offered) -> Feature:
     node.stack.push_async_callback(client.close)
     rows, counts = AttemptsRepository(node.pool), StripeCounts()
     tasks = StripeRepository(node.pool, now=now)
-    payments = StripePayments(
-        client,
-        offered[AttemptsService],
-        rows,
-        tasks,
-        counts,
-        offered[CardOrdersService],
-        secrets=webhook_secrets(settings.stripe_webhook_secret),
-        unix_s=node.unix_s,
+    payments = offered.add(
+        StripePayments(
+            client,
+            offered[AttemptsService],
+            rows,
+            tasks,
+            counts,
+            offered[CardOrdersService],
+            secrets=webhook_secrets(settings.stripe_webhook_secret),
+            unix_s=node.unix_s,
+        )
     )
     method = StripeMethod(client, payments, now=now)
     if client.has_key:

@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 class StripeMethod:
     """See `PaymentMethod`. An attempt is a payment intent; its reference is the intent's id.
 
-    The payment of a booking that has succeeded is handed to `payments`, which alone tells its
+    The payment of one booking that has succeeded is handed to `payments`, which alone tells its
     showtime, and is answered as `pending`: whoever asked looks at the booking, and finds it
     confirmed, or soon.
     """
@@ -193,7 +193,7 @@ class StripeMethod:
         wrong = mismatch(intent, attempt, livemode=self._client.livemode)
         if wrong is None:
             progress = progress_of(intent)
-            if progress.status != "succeeded" or attempt.buys == "gift_card":
+            if progress.status != "succeeded" or attempt.buys != "booking":
                 return progress
             await self._payments.sync(intent)
             return Progress(status="pending", reference=intent.id)

@@ -19,6 +19,7 @@ from cinema.features.payments.stripe_rules import (
     attempt_named,
     mismatch,
     order_named,
+    series_named,
     went_back,
 )
 from cinema.features.payments.stripe_service import OF_OTHERS, PAYMENT_DIFFERS, StripePayments
@@ -91,7 +92,7 @@ class Reconciliation:
         attempt = await self._payments.attempt_of(intent)
         theirs = f"{intent.amount_received} {intent.currency}"
         if attempt is None:
-            if order_named(intent) is not None:
+            if order_named(intent) is not None or series_named(intent) is not None:
                 # Made good by the look itself.
                 if await self._payments.sync(intent) != OF_OTHERS:
                     return 0
@@ -131,7 +132,8 @@ class Reconciliation:
     async def _refunds(self, day: date, intent: Intent, attempt: Attempt) -> int:
         """What went back of a payment."""
         theirs_minor = went_back(await self._client.refunds_of(intent.id))
-        ours_minor = attempt.refunded_minor - await self._tasks.not_there(attempt.id)
+        ours_minor = await self._tasks.went_back(attempt.id)
+        ours_minor -= await self._tasks.not_there(attempt.id)
         # What a bank has taken went back without a refund.
         lost_minor = await self._tasks.lost(attempt.id)
         ours_minor -= min(lost_minor, max(0, ours_minor - theirs_minor))

@@ -22,6 +22,7 @@ from cinema.integrations.stripe.objects import (
     GIFT_CARD_ORDER,
     PAYMENT,
     REFUND,
+    SERIES,
     Intent,
     StripeRefund,
 )
@@ -116,6 +117,8 @@ def key_of(attempt: Attempt) -> str:
     """The idempotency key of an attempt's intent: booking and attempt, whoever asks."""
     if attempt.buys == "gift_card":
         return f"cinema-gift-card:{attempt.id}"
+    if attempt.buys == "series":
+        return f"cinema-series:{attempt.id}"
     return f"cinema:{attempt.booking_id}:{attempt.id}"
 
 
@@ -142,6 +145,8 @@ def metadata_of(attempt: Attempt) -> dict[str, str]:
     """What an intent says of where it comes from."""
     if attempt.buys == "gift_card":
         return {GIFT_CARD_ORDER: str(attempt.id)}
+    if attempt.buys == "series":
+        return {SERIES: str(attempt.id)}
     return {BOOKING: str(attempt.booking_id), PAYMENT: str(attempt.id)}
 
 
@@ -188,8 +193,15 @@ def order_named(intent: Intent) -> UUID | None:
     return _named(intent, GIFT_CARD_ORDER)
 
 
+def series_named(intent: Intent) -> UUID | None:
+    """The series that an intent was made for, if cinema has made it."""
+    return _named(intent, SERIES)
+
+
 def is_for(intent: Intent, attempt: Attempt) -> bool:
     """Whether an intent was made for this attempt."""
+    if attempt.series_id is not None:
+        return series_named(intent) == attempt.series_id
     is_order = attempt.buys == "gift_card"
     return (order_named(intent) if is_order else attempt_named(intent)) == attempt.id
 
@@ -204,12 +216,14 @@ def _named(intent: Intent, key: str) -> UUID | None:
 def mismatch(intent: Intent, attempt: Attempt, *, livemode: bool) -> str | None:
     """What of an intent is not as it was asked for; None if it pays for this attempt."""
     try:
-        amount = stripe_amount(attempt.amount_minor, attempt.currency)
+        asked_minor = attempt.amount_minor if attempt.asked_minor is None else attempt.asked_minor
+        amount = stripe_amount(asked_minor, attempt.currency)
     except NotPayable:
         return "amount"
     wrong = {
         "attempt": not is_for(intent, attempt),
         "booking": attempt.buys == "booking"
+        and attempt.series_id is None
         and intent.metadata.get(BOOKING) != str(attempt.booking_id),
         "amount": intent.amount != amount
         or (intent.status == "succeeded" and intent.amount_received != amount),

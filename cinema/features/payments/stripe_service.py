@@ -32,6 +32,7 @@ from cinema.features.payments.stripe_rules import (
     mismatch,
     order_named,
     progress_of,
+    series_named,
     told,
     went_back,
 )
@@ -93,6 +94,13 @@ class CardOrders(Protocol):
         """A bank decides about the money of an order; False if there is none."""
 
 
+class SeriesTold(Protocol):
+    """Series, whose bookings are paid in one."""
+
+    async def told(self, series_id: UUID, reference: str) -> str:
+        """Stripe says something of the payment of a series; a word for what came of it."""
+
+
 class StripePayments:
     """What follows from what Stripe says, whoever has heard of it.
 
@@ -121,6 +129,11 @@ class StripePayments:
         self._secrets = secrets
         self._unix_s = unix_s
         self._limit = LogLimit()
+        self._series: SeriesTold | None = None
+
+    def tell_of_series(self, series: SeriesTold) -> None:
+        """Whoever is told of payments of series: their feature comes after this one."""
+        self._series = series
 
     def sign_by(self, secrets: Sequence[str]) -> None:
         """Accept webhooks that one of these secrets has signed from now on."""
@@ -156,9 +169,9 @@ class StripePayments:
         """Have an attempt looked at later, whether or not anybody tells of it.
 
         Called before Stripe is asked for its intent: no crash comes in between. Orders of gift
-        cards are looked at by their own queue. Refuses RETRY.
+        cards and series are looked at by themselves. Refuses RETRY.
         """
-        if attempt.buys == "gift_card":
+        if attempt.buys != "booking":
             return
         due_at = attempt.created_at + LOOK_AFTER
         await self._tasks.add("look", str(attempt.id), {}, due_at)
@@ -182,6 +195,9 @@ class StripePayments:
 
     async def sync(self, intent: Intent) -> str:
         """What follows from an intent as it is now; a word for it. Refuses RETRY."""
+        series_id = series_named(intent)
+        if series_id is not None and self._series is not None:
+            return await self._series.told(series_id, intent.id)
         attempt = await self.attempt_of(intent)
         if attempt is None:
             order_id = order_named(intent)
@@ -367,7 +383,10 @@ class StripePayments:
         """Cancel the booking whose money the bank has taken back. Refuses RETRY."""
         booking = await self._attempts.payable(attempt.booking_id)
         if booking is None or booking.payment_id != attempt.id:
-            return
+            if attempt.series_id is None:
+                return
+            # It has paid other bookings of its series.
+            booking = None
         exchanged = [
             await self._attempts.payable(one) for one in await self._rows.heirs(attempt.id)
         ]

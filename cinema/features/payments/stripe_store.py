@@ -172,7 +172,11 @@ where ($1::timestamptz is null or (found_at, id) < ($1, $2)) and ($3 or resolved
 order by found_at desc, id desc limit $4"""
 _NOT_THERE: Final = """
 select coalesce(sum(amount_minor), 0)::bigint from refunds
-where payment_id = $1 and (to_card is not null or status = 'failed')"""
+where (to_card is not null or status = 'failed') and (
+    payment_id = $1 or (kind = 'unwanted' and payment_id in (
+        select part.id from payments part where part.origin_id = $1
+    ))
+)"""
 # What was carried to another booking did not go back; what goes back of that one is asked of this.
 _WENT_BACK: Final = """(p.refunded_minor - coalesce((
         select sum(r.amount_minor) from refunds r
@@ -180,14 +184,18 @@ _WENT_BACK: Final = """(p.refunded_minor - coalesce((
     ), 0) + coalesce((
         select sum(r.amount_minor) from refunds r
         where r.payment_id = p.id and r.booking_id <> p.booking_id
+    ), 0) + coalesce((
+        select sum(r.amount_minor) from refunds r join payments part on part.id = r.payment_id
+        where part.origin_id = p.id and r.kind = 'unwanted'
     ), 0))::bigint as refunded_minor"""
+_BACK_OF: Final = f"select {_WENT_BACK} from payments p where p.id = $1"  # noqa: S608
 _ATTEMPTS_OF: Final = f"""
 select id, booking_id, method, status, amount_minor, {_WENT_BACK}, currency, reference,
-    created_at, completes
+    created_at, completes, series_id, asked_minor
 from payments p where method = 'stripe' and reference = any($1)"""  # noqa: S608
 _PAID_BETWEEN: Final = f"""
 select id, booking_id, method, status, amount_minor, {_WENT_BACK}, currency, reference,
-    created_at, completes
+    created_at, completes, series_id, asked_minor
 from payments p
 where method = 'stripe' and reference is not null and created_at >= $1 and created_at < $2
     and status in ('succeeded', 'refunded', 'partially_refunded') and id > $3
@@ -383,6 +391,10 @@ class StripeRepository:
         async with connection(self._pool) as reading:
             rows = await reading.fetch(_PAID_BETWEEN, since, until, after, PAGE)
         return [Attempt(**dict(row)) for row in rows]
+
+    async def went_back(self, payment_id: UUID) -> int:
+        """How much of a payment went back, or goes back, wherever its money was used."""
+        return int(await self._value(_BACK_OF, payment_id))
 
     async def not_there(self, payment_id: UUID) -> int:
         """How much of what goes back of a payment is not with its provider.

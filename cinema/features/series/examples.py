@@ -19,3 +19,14 @@ SERIES: Final[dict[str, Any]] = {
     "created_at": BOOKING["created_at"],
     "bookings": [BOOKING],
 }
+SERIES_TO_PAY: Final[dict[str, Any]] = {
+    **SERIES,
+    "status": "pending",
+    "bookings": [],
+    "payment": {
+        "method": "stripe",
+        "due": BOOKING["total"],
+        "pay_until": BOOKING["created_at"],
+        "client_secret": "pi_3Mt_secret_x1",
+    },
+}

@@ -25,8 +25,11 @@ TAG: Final = "Series"
     summary="Book seats of several showtimes, all or none",
     description="The same seats everywhere, or the best of each showtime. If one of them refuses, "
     "the answer names it (`details.showtime_id`), and nothing is held or booked anywhere. It costs "
-    "what its bookings cost together, and is paid at once; each of them is a booking like any "
-    "other from then on.",
+    "what its bookings cost together, less what its cinemas take off for series. Points (`points`) "
+    "pay first, a gift card (`code`) then, the method the rest. With `stripe` the series is "
+    "`pending` until `payment.due` is paid with `payment.client_secret`; by `payment.pay_until` "
+    "all of it is booked, or nothing is and nothing is paid. Each booking is one like any other "
+    "from then on.",
     tag=TAG,
     auth="bearer",
     request=SeriesInput,
@@ -54,6 +57,12 @@ TAG: Final = "Series"
         "HOLD_ENDED",
         "HOLD_CHANGED",
         "SERIES_ENDED",
+        "POINTS_UNUSABLE",
+        "UNKNOWN_GIFT_CARD",
+        "GIFT_CARD_UNUSABLE",
+        "PAYMENT_REQUIRED",
+        "PAYMENT_FAILED",
+        "PAYMENT_IN_PROGRESS",
     ),
     idempotent=True,
 )
@@ -99,4 +108,22 @@ async def get_series(series: SeriesService, context: RequestContext) -> Reply:
     return success(await series.series(context.principal, series_id))
 
 
-ROUTES: Final = (book_series, list_series, get_series)
+@Operation(
+    method="POST",
+    path="/api/v1/series/{series_id}/pay",
+    operation_id="paySeries",
+    summary="Go on with the payment of a series",
+    description="The `client_secret` again, or the series with its bookings if it is paid.",
+    tag=TAG,
+    auth="bearer",
+    response=Series,
+    response_example=examples.SERIES_TO_PAY,
+    errors=("SERIES_ENDED", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def pay_series(series: SeriesService, context: RequestContext) -> Reply:
+    """What its customer needs to pay it."""
+    (series_id,) = context.ids
+    return success(await series.pay(context.principal, series_id))
+
+
+ROUTES: Final = (book_series, list_series, get_series, pay_series)

@@ -13,21 +13,14 @@ import msgspec
 
 from cinema.actors.asking import refusal_of
 from cinema.actors.dispatch import Dispatch
-from cinema.actors.messages import Accepted, Outcome, Unavailable
-from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
+from cinema.actors.messages import Accepted, Outcome
+from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import parse_id
 from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
-from cinema.domain.showtime.commands import (
-    AbandonPayment,
-    BookHold,
-    ConfirmPayment,
-    ReleaseHold,
-    StartPayment,
-)
-from cinema.domain.showtime.payment_decisions import IS_BOOKED
-from cinema.domain.times import from_us, to_us
+from cinema.domain.showtime.commands import BookHold, StartPayment
+from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
 from cinema.features.bookings.checks import check_tender
@@ -38,21 +31,28 @@ from cinema.features.bookings.store import BookingsRepository, ShowtimePlace
 from cinema.features.cashdesk.shapes import Tendered
 from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.ledger.methods import COUNTER, MethodRegistry
+from cinema.features.ledger.parts import PART_METHODS
 from cinema.features.ledger.rules import SERIES
+from cinema.features.payments.stripe_rules import STRIPE
 from cinema.features.refusals import found, granted
 from cinema.features.seats.service import HoldOutcome, SeatsService, hold_of, money
 from cinema.features.seats.shapes import Hold, HoldInput
-from cinema.features.series.shapes import Series, SeriesInput, SeriesStatus
+from cinema.features.series.end_service import SeriesEndings
+from cinema.features.series.payment_service import Choices, SeriesPayments
+from cinema.features.series.rules import discount_of
+from cinema.features.series.shapes import PaymentOfSeries, Series, SeriesInput, SeriesStatus
 from cinema.features.series.store import KeptSeries, SeriesPart, SeriesRepository
 
 COMMIT_WITHIN: Final = timedelta(seconds=60)
 """From when on any node may abort a series that was begun: longer than a request takes."""
 
-CONFIRMATION: Final = "confirmSeries"
-ABANDONMENT: Final = "abandonSeries"
-
 CURRENCY: Final = "All showtimes of a series must be sold in one currency."
-AT_ONCE: Final = "A series is paid at once: name a method that does that."
+NOT_FOR_SERIES: Final = "A series is not paid by this method."
+
+NOT_ENOUGH: Final = "This does not pay all of it: name a method that pays the rest."
+
+ASKED: Final = frozenset({STRIPE})
+"""Methods of whose provider a series waits for the money."""
 
 STATUS: Final[dict[str, SeriesStatus]] = {
     "pending": "pending",
@@ -74,6 +74,8 @@ class SeriesService:
         selling: BookingsService,
         methods: MethodRegistry,
         tills: TillsRepository,
+        endings: SeriesEndings,
+        payments: SeriesPayments,
         *,
         next_id: Callable[[], bytes],
     ) -> None:
@@ -84,6 +86,8 @@ class SeriesService:
         self._selling = selling
         self._methods = methods
         self._tills = tills
+        self._endings = endings
+        self._payments = payments
         self._next_id = next_id
 
     async def series(self, principal: Principal, series_id: UUID) -> Series:
@@ -122,17 +126,21 @@ class SeriesService:
                 raise refuse("IDEMPOTENCY_MISMATCH")
             return await self.settled(known)
         places = await self._places(principal, request)
+        choices = await self._payments.parts_of(principal, request.payment, places[0].currency)
         holds = await self._hold_all(principal, request)
         try:
             at_counter = request.payment.method == COUNTER
-            starts = [await self._offer(principal, hold, at_counter=at_counter) for hold in holds]
+            starts = [
+                await self._offer(principal, hold, place, at_counter=at_counter)
+                for hold, place in zip(holds, places, strict=True)
+            ]
             kept = self._worked_out(principal, request, places, starts, key)
             if not await self._store.begin(kept):
                 raise refuse("RETRY", "The same request is being worked on.")
         except Refused:
             await self._let_go(principal.user_id, holds)
             raise
-        return await self._decide(principal, request, kept, places, starts)
+        return await self._decide(principal, request, kept, places, starts, choices)
 
     async def _places(self, principal: Principal, request: SeriesInput) -> list[ShowtimePlace]:
         """Where the showtimes are.
@@ -141,8 +149,8 @@ class SeriesService:
         """
         payment = request.payment
         check_tender(payment.method, payment.tender, payment.reference, "$.payment")
-        if self._methods.get(payment.method).name not in PAY_AT_ONCE:
-            raise refuse("UNKNOWN_PAYMENT_METHOD", AT_ONCE, method=payment.method)
+        if self._methods.get(payment.method).name not in {*PAY_AT_ONCE, *ASKED, *PART_METHODS}:
+            raise refuse("UNKNOWN_PAYMENT_METHOD", NOT_FOR_SERIES, method=payment.method)
         places = []
         for showtime_id in request.showtime_ids:
             place = found(await self._bookings.place_of(showtime_id))
@@ -189,13 +197,11 @@ class SeriesService:
             showtime_id, hold_id = parse_id(hold.showtime_id), parse_id(hold.hold_id)
             assert showtime_id is not None
             assert hold_id is not None
-            await self._release(showtime_id, hold_id, customer)
+            await self._endings.release(showtime_id, hold_id, customer)
 
-    async def _release(self, showtime_id: bytes, hold_id: bytes, customer: bytes) -> Outcome:
-        command = ReleaseHold(command_id=self._next_id(), hold_id=hold_id, customer=customer)
-        return await self._dispatch.ask(showtime_id, command)
-
-    async def _offer(self, principal: Principal, hold: Hold, *, at_counter: bool) -> StartPayment:
+    async def _offer(
+        self, principal: Principal, hold: Hold, place: ShowtimePlace, *, at_counter: bool
+    ) -> StartPayment:
         """The command for one showtime, quoted. Refuses RETRY if the hold is not there any more."""
         hold_id = UUID(hold.hold_id)
         booking = BookHold(
@@ -213,11 +219,18 @@ class SeriesService:
             payment=PaymentInput(method=SERIES),
         )
         offer = await self._selling.offered(
-            principal, asked, booking, sold_at="counter" if at_counter else "online"
+            principal,
+            asked,
+            booking,
+            sold_at="counter" if at_counter else "online",
+            off=discount_of(place.series_discount_percent),
         )
         if offer.sale is None:
             raise refuse("RETRY")
-        return paying(msgspec.structs.replace(offer, payment_method=SERIES), for_exchange=True)
+        # The discount is a line of the booking, and no code that somebody has used.
+        sale = msgspec.structs.replace(offer.sale, promo_code="")
+        offer = msgspec.structs.replace(offer, sale=sale, payment_method=SERIES)
+        return paying(offer, for_exchange=True)
 
     def _worked_out(
         self,
@@ -259,6 +272,7 @@ class SeriesService:
         kept: KeptSeries,
         places: Sequence[ShowtimePlace],
         starts: Sequence[StartPayment],
+        choices: Choices,
     ) -> Series:
         """Have all showtimes wait, and then decide by the row; whatever is not known it says."""
         refused: Rejection | None = None
@@ -273,26 +287,61 @@ class SeriesService:
                 )
             )
             refused = _first_refusal(kept.parts, outcomes)
+            if refused is None:
+                due_minor = await self._payments.put_aside(kept, choices)
+                if due_minor and kept.payment_method in ASKED:
+                    return await self._asked(kept, due_minor)
+                if due_minor and kept.payment_method in PART_METHODS:
+                    refused = _required(due_minor, kept.currency)
             is_asked = refused is None
             if is_asked and await self._store.commit(kept.id, self._now()):
-                return await self._promised(kept)
+                return await self._promised(found(await self._store.find(kept.id)))
         except Refused as failed:
             refused = failed.rejection
         try:
-            # Nobody commits it behind this, or it is committed.
+            # Nobody commits it behind this, or it is committed, or waits for its money.
             await self._store.abort(kept.id, self._now())
             decided = found(await self._store.find(kept.id))
         except Refused:
             if is_asked:
                 raise refuse("OUTCOME_UNKNOWN") from None
             raise
+        if decided.waits_for_money:
+            return await self._shown(decided)
         if decided.state != "aborted":
             return await self._promised(decided)
-        await self._abandon(decided)
+        await self._endings.abandon(decided)
         if refused is None or refused.code == "OUTCOME_UNKNOWN":
             # It is known by now: it did not happen, and will not.
             raise refuse("RETRY")
         return granted(refused)
+
+    async def _asked(self, kept: KeptSeries, due_minor: int) -> Series:
+        """A series that waits for what is due, with what its customer needs to pay.
+
+        Refuses RETRY if it was called off, and PAYMENT_FAILED if nobody can pay so much.
+        """
+        try:
+            begun = await self._payments.ask(kept, due_minor)
+        except Refused:
+            # The provider does not answer: `pay` asks again, or it ends in time.
+            return await self._shown(found(await self._store.find(kept.id)))
+        if begun is None:
+            raise refuse("RETRY")
+        asked, progress = begun
+        if asked.state == "aborted":
+            raise refuse("PAYMENT_FAILED", reason=progress.error_code)
+        return await self._shown(asked, progress.client_secret)
+
+    async def pay(self, principal: Principal, series_id: UUID) -> Series:
+        """Go on with the payment of a series; one that is decided is answered as it is.
+
+        Refuses NOT_FOUND, SERIES_ENDED, RETRY.
+        """
+        kept = found(await self._store.find(series_id))
+        if kept.customer_id.bytes != principal.user_id:
+            raise refuse("NOT_FOUND")
+        return await self.settled(kept)
 
     async def _promised(self, kept: KeptSeries) -> Series:
         """A series that is committed; what its showtimes do not answer now is booked soon.
@@ -300,7 +349,7 @@ class SeriesService:
         It is never refused as if nothing had happened. Refuses OUTCOME_UNKNOWN.
         """
         with suppress(Refused):
-            return await self._complete(kept)
+            return await self._shown(await self._endings.complete(kept))
         try:
             return await self._shown(msgspec.structs.replace(kept, state="committed"))
         except Refused:
@@ -311,77 +360,21 @@ class SeriesService:
 
         Refuses RETRY while it is being decided, SERIES_ENDED if it was aborted.
         """
-        if kept.state == "pending":
+        client_secret = None
+        if kept.waits_for_money:
+            kept, progress = await self._payments.resume(kept)
+            client_secret = progress.client_secret
+        elif kept.state == "pending":
             if self._now() < kept.commit_until:
                 raise refuse("RETRY", "This series is being decided.")
             await self._store.abort(kept.id, self._now())
             kept = found(await self._store.find(kept.id))
         if kept.state == "aborted":
-            await self._abandon(kept)
+            await self._endings.abandon(kept)
             raise refuse("SERIES_ENDED")
-        return await self._complete(kept) if kept.state == "committed" else await self._shown(kept)
-
-    async def _complete(self, kept: KeptSeries) -> Series:
-        """Book all of it; however often, and by whomever. Refuses RETRY."""
-        unpaid = []
-        for part in kept.parts:
-            named = (kept.id.bytes, part.booking_id.bytes)
-            key = idempotency_key(ANONYMOUS, CONFIRMATION, named, "")
-            command = ConfirmPayment(
-                command_id=key.digest,
-                fingerprint=key.fingerprint,
-                hold_id=part.hold_id.bytes,
-                customer=kept.customer_id.bytes,
-                booking_id=part.booking_id.bytes,
-                code=part.code,
-                payment_id=part.payment_id.bytes,
-                payment_method=kept.payment_method,
-                seat_count=0,
-            )
-            outcome = await self._dispatch.ask(part.showtime_id.bytes, command)
-            if isinstance(outcome, Unavailable):
-                return granted(refusal_of(outcome))
-            if not isinstance(outcome, Accepted) and outcome != IS_BOOKED:
-                # The showtime does not take place: nobody has paid for it.
-                unpaid.append(part)
-        for part in unpaid:
-            await self._tills.not_taken(part.payment_id)
-        await self._store.done(kept.id, [part.booking_id for part in unpaid])
-        return await self._shown(found(await self._store.find(kept.id)))
-
-    async def _abandon(self, kept: KeptSeries) -> None:
-        """Free the seats of all showtimes that wait or hold them; the till has taken nothing.
-
-        What is not free now the row says, and a job frees it.
-        """
-        is_free = True
-        for part in kept.parts:
-            await self._tills.not_taken(part.payment_id)
-            is_free &= await self._abandon_part(kept, part)
-        if is_free:
-            await self._store.freed(kept.id)
-
-    async def _abandon_part(self, kept: KeptSeries, part: SeriesPart) -> bool:
-        """Free the seats of one showtime; False if they may still be held."""
-        named = (kept.id.bytes, part.booking_id.bytes)
-        key = idempotency_key(ANONYMOUS, ABANDONMENT, named, "")
-        command = AbandonPayment(
-            command_id=key.digest,
-            hold_id=part.hold_id.bytes,
-            customer=kept.customer_id.bytes,
-            booking_id=part.booking_id.bytes,
-            expired=False,
-        )
-        outcome = await self._dispatch.ask(part.showtime_id.bytes, command)
-        if not isinstance(outcome, Accepted | Unavailable):
-            # It does not wait: it may still be a hold.
-            outcome = await self._release(
-                part.showtime_id.bytes, part.hold_id.bytes, kept.customer_id.bytes
-            )
-        if isinstance(outcome, Rejection):
-            # It began to wait in between.
-            return outcome.code != "PAYMENT_IN_PROGRESS"
-        return not isinstance(outcome, Unavailable)
+        if kept.state == "committed":
+            kept = await self._endings.complete(kept)
+        return await self._shown(kept, client_secret)
 
     async def _take(
         self,
@@ -397,22 +390,39 @@ class SeriesService:
         for part, place in zip(kept.parts, places, strict=True):
             await self._tills.take(part.payment_id, place.cinema_id, person, how, self._now())
 
-    async def _shown(self, kept: KeptSeries) -> Series:
-        return _series(kept, await self._bookings.of_ids([part.booking_id for part in kept.parts]))
+    async def _shown(self, kept: KeptSeries, client_secret: str | None = None) -> Series:
+        bookings = await self._bookings.of_ids([part.booking_id for part in kept.parts])
+        return _series(kept, bookings, client_secret)
 
     def _now(self) -> datetime:
         return from_us(self._dispatch.clock.now_us())
 
 
-def _series(kept: KeptSeries, bookings: Mapping[UUID, Booking]) -> Series:
-    """A series with those of its bookings that are there."""
+def _series(
+    kept: KeptSeries, bookings: Mapping[UUID, Booking], client_secret: str | None = None
+) -> Series:
+    """A series with those of its bookings that are there, and how it is paid if it is not yet."""
+    payment = None
+    if kept.waits_for_money and kept.due_minor is not None:
+        payment = PaymentOfSeries(
+            method=kept.payment_method,
+            due=money(kept.due_minor, kept.currency),
+            pay_until=kept.commit_until,
+            client_secret=client_secret,
+        )
     return Series(
         id=kept.id,
         status=STATUS[kept.state],
         total=money(kept.total_minor, kept.currency),
         created_at=kept.started_at,
         bookings=[bookings[part.booking_id] for part in kept.parts if part.booking_id in bookings],
+        payment=payment,
     )
+
+
+def _required(due_minor: int, currency: str) -> Rejection:
+    details = {"amount": {"amount": due_minor, "currency": currency}}
+    return Rejection(code="PAYMENT_REQUIRED", message=NOT_ENOUGH, details=details)
 
 
 def _first_refusal(parts: Sequence[SeriesPart], outcomes: Sequence[Outcome]) -> Rejection | None:

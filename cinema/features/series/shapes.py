@@ -13,6 +13,7 @@ from cinema.domain.idempotency import fields_given
 from cinema.domain.money import Money
 from cinema.features.bookings.shapes import Booking
 from cinema.features.cashdesk.shapes import Tender, TerminalReference
+from cinema.features.ledger.cards import CARD_CODE_CHARS, GIFT_CARD
 from cinema.features.seats.shapes import BestAvailable, SeatLabels
 
 SHOWTIMES_MAX: Final = 20
@@ -21,11 +22,21 @@ SeriesStatus = Literal["pending", "confirmed", "cancelled"]
 
 
 class SeriesPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to pay all of it, at once: `counter` is for staff who took the money."""
+    """How to pay all of it. `counter` is for staff who took the money.
+
+    With `points` what the caller has pays first, with `code` a gift card then, for one booking
+    after the other; the method pays the rest, unless it is one of these.
+    """
 
     method: Annotated[str, Meta(min_length=1, max_length=32, examples=["demo"])]
     tender: Tender | None = None
     reference: TerminalReference = ""
+    points: bool = False
+    code: Annotated[str, Meta(max_length=CARD_CODE_CHARS)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.method == GIFT_CARD and self.code is None:
+            raise ValueError("name the code of the gift card")
 
 
 class SeriesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,11 +65,20 @@ class SeriesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return given
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentOfSeries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is still to be paid, until when; the `client_secret` is for its customer alone."""
+
+    method: str
+    due: Money
+    pay_until: datetime
+    client_secret: str | None = None
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bookings that were made together, in the order in which their showtimes were named.
 
-    `confirmed`: all seats are booked, or will be in a moment. `cancelled`: none is. From then on
-    each booking is one like any other.
+    `pending`: they wait for the `payment` of all. `confirmed`: all seats are booked, or will be in
+    a moment. `cancelled`: none is. From then on each booking is one like any other.
     """
 
     id: UUID
@@ -66,3 +86,4 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     total: Money
     created_at: datetime
     bookings: list[Booking]
+    payment: PaymentOfSeries | None = None

@@ -24,8 +24,9 @@ State = Literal["pending", "committed", "aborted", "done"]
 
 _FIELDS: Final = """id, state, customer_id, payment_method, total_minor, currency, request_key,
     fingerprint, started_at, commit_until"""
-_KEPT: Final = f"{_FIELDS}, to_free"
+_KEPT: Final = f"{_FIELDS}, to_free, due_minor, reference, look_at"
 _PARTS: Final = """showtime_id, hold_id, booking_id, code, payment_id"""
+_PARTS_READ: Final = f"{_PARTS}, paid_by, paid_by_method"
 _BEGIN: Final = f"""
 insert into series ({_FIELDS})
 values ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9)
@@ -44,22 +45,76 @@ where customer_id = $1 and state <> 'aborted'
     and ($2::timestamptz is null or (started_at, id) < ($2, $3))
 order by started_at desc, id desc limit $4"""
 _PARTS_OF: Final = f"""
-select series_id, {_PARTS} from series_bookings where series_id = any($1::uuid[])
+select series_id, {_PARTS_READ} from series_bookings where series_id = any($1::uuid[])
 order by series_id, place"""
 # This row alone decides. If somebody aborts it in this moment, one waits for the other.
 _COMMIT: Final = """
 update series set state = 'committed', decided_at = $2
-where id = $1 and state = 'pending' and commit_until > $2
+where id = $1 and state = 'pending' and commit_until > $2 and due_minor is null
 returning true"""
+# From here on it is decided by what the provider says, and by nobody else.
+_ASK: Final = """
+update series set due_minor = $2, commit_until = $3, look_at = $4
+where id = $1 and state = 'pending' and commit_until > $5 and due_minor is null
+returning true"""
+_PAID_BY: Final = """
+update series_bookings s set paid_by = given.paid_by, paid_by_method = given.method
+from unnest($2::uuid[], $3::uuid[], $4::text[]) as given (booking_id, paid_by, method)
+where s.series_id = $1 and s.booking_id = given.booking_id"""
+_NAME: Final = """
+update series set reference = $2 where id = $1 and reference is null and due_minor is not null"""
+# The money is here: the series is committed, however late, unless somebody has aborted it.
+_MONEY_CAME: Final = """
+update series
+set state = case state when 'pending' then 'committed' else state end,
+    decided_at = case state when 'pending' then $3 else decided_at end,
+    reference = $2
+where id = $1 and due_minor is not null
+returning state"""
+# The provider has one payment for all, so the first booking that it pays bears its name, and
+# refunds of the others are asked of that. One row at a time: commits of showtimes change them too.
+_NAME_PART: Final = """
+with lead as (
+    select p.id from series_bookings part join payments p on p.id = part.payment_id
+    where part.series_id = $1 and p.amount_minor > 0
+    order by part.place limit 1
+)
+update payments p
+set reference = case when p.id = lead.id then whole.reference end,
+    series_id = case when p.id = lead.id then whole.id end,
+    asked_minor = case when p.id = lead.id then whole.due_minor end,
+    origin_id = case when p.id <> lead.id then lead.id end
+from lead, series whole
+where p.id = $2 and whole.id = $1 and whole.reference is not null
+    and p.amount_minor > 0 and p.reference is null and p.origin_id is null"""
+_CALL_OFF: Final = """
+update series
+set to_free = to_free or state = 'pending',
+    decided_at = case state when 'pending' then $2 else decided_at end,
+    state = case state when 'pending' then 'aborted' else state end,
+    look_at = case when $3 then look_at end
+where id = $1 and due_minor is not null and state in ('pending', 'aborted')"""
+_LOOK_LATER: Final = """
+update series set look_at = $2 where id = $1 and look_at is not null"""
+_LOOKED: Final = "update series set look_at = null where id = $1"
+_CLAIM: Final = f"""
+update series set look_at = $2
+where id = any(array(
+    select id from series where look_at <= $1 order by look_at limit $3 for update skip locked
+))
+returning {_KEPT}"""
+_OF_BOOKING: Final = f"""
+select {_KEPT} from series
+where id = (select series_id from series_bookings where booking_id = $1)"""
 _ABORT: Final = """
 update series set state = 'aborted', to_free = true, decided_at = $2
-where id = $1 and state = 'pending'"""
+where id = $1 and state = 'pending' and due_minor is null"""
 _ABORT_FOR: Final = """
 with of_booking as (
     select series_id from series_bookings where booking_id = $1
 ), aborted as (
     update series set state = 'aborted', to_free = true, decided_at = $2
-    where id = (select series_id from of_booking) and state = 'pending'
+    where id = (select series_id from of_booking) and state = 'pending' and due_minor is null
     returning true
 )
 select coalesce((select 'aborted' from aborted), (
@@ -74,12 +129,15 @@ update series set state = 'done', total_minor = total_minor - coalesce((
 where id = $1 and state = 'committed'"""
 _OPEN: Final = f"""
 select {_KEPT} from series
-where (state = 'committed' or (state = 'pending' and commit_until < $1) or to_free)
+where (
+        state = 'committed'
+        or (state = 'pending' and commit_until < $1 and due_minor is null) or to_free
+    )
     and (commit_until, id) > ($3, $4)
 order by commit_until, id limit $2"""
 _FORGET: Final = """
 delete from series where id in (
-    select id from series where state in ('done', 'aborted') and started_at < $1
+    select id from series where state in ('done', 'aborted') and look_at is null and started_at < $1
     order by started_at limit $2
 )"""
 
@@ -91,17 +149,22 @@ KEPT: Final = timedelta(days=400)
 
 
 class SeriesPart(msgspec.Struct, frozen=True, kw_only=True):
-    """One booking of a series."""
+    """One booking of a series; `paid_by` is the attempt that has put the last of it aside."""
 
     showtime_id: UUID
     hold_id: UUID
     booking_id: UUID
     code: str
     payment_id: UUID
+    paid_by: UUID | None = None
+    paid_by_method: str | None = None
 
 
 class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """A series; see the table. `to_free`: it was aborted, and seats may still be held for it."""
+    """A series; see the table. `to_free`: it was aborted, and seats may still be held for it.
+
+    `due_minor` is what a provider was asked for, which calls it `reference`.
+    """
 
     id: UUID
     state: State = "pending"
@@ -115,6 +178,14 @@ class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
     commit_until: datetime
     parts: Sequence[SeriesPart]
     to_free: bool = False
+    due_minor: int | None = None
+    reference: str | None = None
+    look_at: datetime | None = None
+
+    @property
+    def waits_for_money(self) -> bool:
+        """Whether what a provider says decides about it."""
+        return self.state == "pending" and self.due_minor is not None
 
 
 class SeriesRepository:
@@ -169,6 +240,71 @@ class SeriesRepository:
         """
         async with transaction(self._pool) as writing:
             return bool(await writing.fetchval(_COMMIT, series_id, now))
+
+    async def of_booking(self, booking_id: UUID) -> KeptSeries | None:
+        """The series that a booking is one of. Refuses RETRY."""
+        return await self._one(_OF_BOOKING, booking_id)
+
+    # --- its money
+
+    async def paid_by(self, series_id: UUID, paid: Sequence[tuple[UUID, UUID, str]]) -> None:
+        """For which bookings nothing is left to be paid: each with its attempt, and the method."""
+        values = [one[0] for one in paid], [one[1] for one in paid], [one[2] for one in paid]
+        async with changing(self._pool) as writing:
+            await writing.execute(_PAID_BY, series_id, *values)
+
+    async def ask(
+        self, series_id: UUID, due_minor: int, until: datetime, look_at: datetime, now: datetime
+    ) -> bool:
+        """Let it wait for a provider; False if somebody has aborted it, or it is too late.
+
+        Written before the provider is asked, so that nothing it has is ever forgotten.
+        """
+        values = (due_minor, until, look_at, now)
+        async with changing(self._pool) as writing:
+            return bool(await writing.fetchval(_ASK, series_id, *values))
+
+    async def name(self, series_id: UUID, reference: str) -> None:
+        """How the provider calls the payment of a series."""
+        async with changing(self._pool) as writing:
+            await writing.execute(_NAME, series_id, reference)
+
+    async def money_came(self, series_id: UUID, reference: str, now: datetime) -> str | None:
+        """A provider has the money: what the series is from here on. May be repeated."""
+        async with changing(self._pool) as writing:
+            state: str | None = await writing.fetchval(_MONEY_CAME, series_id, reference, now)
+        return state
+
+    async def name_parts(self, series: KeptSeries) -> None:
+        """Have the payments of its bookings say where their money is. May be repeated."""
+        for part in series.parts:
+            async with changing(self._pool) as writing:
+                await writing.execute(_NAME_PART, series.id, part.payment_id)
+
+    async def call_off(self, series_id: UUID, now: datetime, *, may_come: bool) -> None:
+        """Abort a series that waits for money; `may_come`: its provider is asked again.
+
+        One whose money has come is committed, and stays so.
+        """
+        async with changing(self._pool) as writing:
+            await writing.execute(_CALL_OFF, series_id, now, may_come)
+
+    async def claim(self, now: datetime, until: datetime, limit: int) -> Sequence[KeptSeries]:
+        """Series whose provider is to be asked now; no other node gets them for a while."""
+        async with changing(self._pool) as writing:
+            return await _whole(writing, await writing.fetch(_CLAIM, now, until, limit))
+
+    async def look_later(self, series_id: UUID, at: datetime) -> None:
+        """Ask the provider again later, if anything can still come."""
+        async with changing(self._pool) as writing:
+            await writing.execute(_LOOK_LATER, series_id, at)
+
+    async def looked(self, series_id: UUID) -> None:
+        """Nothing more can come of it, and what came is where it belongs."""
+        async with changing(self._pool) as writing:
+            await writing.execute(_LOOKED, series_id)
+
+    # --- its end
 
     async def abort(self, series_id: UUID, now: datetime) -> None:
         """Nobody can commit it from here on, unless it is committed. Refuses RETRY."""

@@ -12,6 +12,7 @@ PAYMENT: Final = "payment_id"
 REFUND: Final = "refund_id"
 AGAIN: Final = "asked_again"
 GIFT_CARD_ORDER: Final = "gift_card_order_id"
+SERIES: Final = "series_id"
 """Keys of the metadata that cinema gives to its objects."""
 
 

@@ -624,6 +624,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "listSeries": Call("GET", "series", SIGNED_IN),
         "getSeries": Call("GET", f"series/{uuid4()}", SIGNED_IN, 404),
+        "paySeries": Call("POST", f"series/{uuid4()}/pay", SIGNED_IN, 404),
         "listPresaleCodes": Call("GET", f"{shown}/presale-codes", MANAGERS),
         "addPresaleCode": Call(
             *("POST", f"{shown}/presale-codes", MANAGERS, 201),

@@ -381,7 +381,8 @@ async def test_what_cannot_be_is_refused_and_holds_nothing(house: House) -> None
         ("ada", [showtimes[0], showtimes[0]], {}, (400, "VALIDATION_ERROR")),
         ("ada", showtimes, {"method": "counter"}, (403, "FORBIDDEN")),
         ("ada", showtimes, {"method": "series"}, (422, "UNKNOWN_PAYMENT_METHOD")),
-        ("ada", showtimes, {"method": "points"}, (422, "UNKNOWN_PAYMENT_METHOD")),
+        ("ada", showtimes, {"method": "points"}, (409, "POINTS_UNUSABLE")),
+        ("ada", showtimes, {"method": "counter_later"}, (422, "UNKNOWN_PAYMENT_METHOD")),
         ("staff", showtimes, {"method": "counter"}, (409, "CASH_SESSION_REQUIRED")),
         ("guest", showtimes, {}, (403, "FORBIDDEN")),
     ):
