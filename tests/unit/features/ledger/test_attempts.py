@@ -260,7 +260,7 @@ class Queue:
         self._found = found
         self.put_off_to: list[tuple[datetime, str | None]] = []
 
-    async def find(self, _attempt: UUID) -> Attempt | None:
+    async def source_of(self, _attempt: UUID) -> Attempt | None:
         return self._found
 
     async def put_off(
