@@ -28,6 +28,7 @@ USUAL = {
     "refund_policy": [{"hours_before": 2, "percent": 100, "fees": False}],
     "points_percent": 0,
     "points_valid_months": 24,
+    "series_discount_percent": 0,
 }
 OF_THE_CHAIN: dict[str, Any] = {
     "rating_system": "FSK",
@@ -42,6 +43,7 @@ OF_THE_CHAIN: dict[str, Any] = {
     ],
     "points_percent": 5,
     "points_valid_months": 36,
+    "series_discount_percent": 10,
 }
 
 
