@@ -465,10 +465,11 @@ class ShowtimeActor:
     def _query(self, letter: Letter, query: Query, now_us: int) -> None:
         state, reply = self.state, letter.reply
         match query:
-            case ReadSeats(customer=customer, guests=guests, with_holders=with_holders):
+            case ReadSeats(customer=customer, guests=guests):
                 seen = seats_seen(
                     *(state, self.terms, self.epoch, customer, guests),
-                    with_holders=with_holders,
+                    with_holders=query.with_holders,
+                    with_channels=query.with_channels,
                     now_us=now_us,
                 )
                 self._outbox.answer(self, state.seq, reply, seen)

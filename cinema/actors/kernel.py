@@ -271,6 +271,7 @@ class Kernel:
                     query.customer,
                     query.guests,
                     with_holders=query.with_holders,
+                    with_channels=query.with_channels,
                     now_us=max(self.clock.now_us(), restored.state.at_us),
                 )
         return await self.ask(showtime_id, query)

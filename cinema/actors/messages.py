@@ -38,12 +38,13 @@ class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=
     """The seat map, linearizable, with the seats of `customer` marked as theirs.
 
     Seats of `guests` are marked too: the customer has claimed them. `with_holders` to know who
-    holds seats.
+    holds seats, `with_channels` to know through which channels they were sold.
     """
 
     customer: bytes | None = None
     guests: tuple[bytes, ...] = ()
     with_holders: bool = False
+    with_channels: bool = False
 
 
 class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):
@@ -94,8 +95,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
     """The seat map at `(epoch, seq)`: one status byte a seat, and the customer's own seats.
 
-    `holders` are the customers with live holds, for who asked for them; builds before this version
-    do not tell them.
+    `holders` are the customers with live holds, and `channels` one byte a seat (`channels.py`),
+    for who asked for them; builds before the version that asks do not tell them.
     """
 
     epoch: int
@@ -105,6 +106,7 @@ class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
     paused: bool
     terms: ShowtimeTerms
     holders: frozenset[bytes] = frozenset()
+    channels: bytes = b""
 
 
 class HoldSeen(msgspec.Struct, frozen=True, gc=False):

@@ -35,6 +35,7 @@ def seats_seen(
     guests: tuple[bytes, ...] = (),
     *,
     with_holders: bool = False,
+    with_channels: bool = False,
     now_us: int,
 ) -> SeatsSeen:
     """The seat map of a state, with the seats of one customer, and of their guests, marked.
@@ -54,7 +55,10 @@ def seats_seen(
     holders: frozenset[bytes] = frozenset()
     if with_holders:
         holders = frozenset(map(customer_of, state.holds.values()))
-    return SeatsSeen(epoch, state.seq, bytes(state.seats), mine, state.paused, terms, holders)
+    channels = bytes(state.channels) if with_channels and terms.channels else b""
+    return SeatsSeen(
+        *(epoch, state.seq, bytes(state.seats), mine, state.paused, terms, holders, channels)
+    )
 
 
 def hold_seen(

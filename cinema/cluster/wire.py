@@ -68,6 +68,7 @@ class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     paused: bool
     terms_version: TermsVersion
     holders: frozenset[bytes] = frozenset()
+    channels: bytes = b""
 
 
 class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
@@ -215,8 +216,10 @@ def sent(outcome: Outcome) -> SentOutcome:
     match outcome:
         case Accepted(event, seq, epoch, at_us, terms, replayed):
             return SentAccepted(event, seq, epoch, at_us, replayed, _terms_version(terms))
-        case SeatsSeen(epoch, seq, seats, mine, paused, terms, holders):
-            return SentSeats(epoch, seq, seats, mine, paused, _terms_version(terms), holders)
+        case SeatsSeen(epoch, seq, seats, mine, paused, terms, holders, channels):
+            return SentSeats(
+                *(epoch, seq, seats, mine, paused, _terms_version(terms), holders, channels)
+            )
         case HoldSeen(hold_id, status, group, epoch, seq, terms, price_inputs):
             return SentHold(hold_id, status, group, epoch, seq, _terms_version(terms), price_inputs)
         case WaitlistSeen(epoch, seq, entries, terms):
@@ -253,8 +256,8 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
     match outcome:
         case SentAccepted(event, seq, epoch, at_us, replayed):
             return Accepted(event, seq, epoch, at_us, terms, replayed)
-        case SentSeats(epoch, seq, seats, mine, paused, holders=holders):
-            return SeatsSeen(epoch, seq, seats, mine, paused, terms, holders)
+        case SentSeats(epoch, seq, seats, mine, paused, holders=holders, channels=channels):
+            return SeatsSeen(epoch, seq, seats, mine, paused, terms, holders, channels)
         case SentHold(hold_id, status, group, epoch, seq, price_inputs=price_inputs):
             return HoldSeen(hold_id, status, group, epoch, seq, terms, price_inputs)
         case SentWaitlist(epoch, seq, entries):

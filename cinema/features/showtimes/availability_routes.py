@@ -19,7 +19,8 @@ from cinema.http.routes import Operation
 
 _AGE: Final = (
     "What it says is at most 15 seconds old, caches included, and only a mark: a hold decides. "
-    "Seats that are held, booked or blocked are not free. "
+    "Seats that are held, booked or blocked are not free, nor are those that are kept for other "
+    "channels than the web. "
 )
 
 

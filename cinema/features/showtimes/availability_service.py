@@ -19,6 +19,7 @@ import msgspec
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits_catalog import SCHEDULE_AHEAD_DAYS
+from cinema.domain.times import to_us
 from cinema.features.showtimes.availability_rules import best_of, level_of, may_change_by_itself
 from cinema.features.showtimes.availability_store import AvailabilityRepository
 from cinema.features.showtimes.shapes import (
@@ -179,7 +180,8 @@ class AvailabilityService:
     async def _read(self, showtime_id: UUID, at_s: float) -> None:
         async with self._places:
             try:
-                outcome = await self._dispatch.read_seats(showtime_id.bytes, ReadSeats())
+                query = ReadSeats(with_channels=True)
+                outcome = await self._dispatch.read_seats(showtime_id.bytes, query)
             except asyncio.CancelledError:
                 # Whoever asks next does not wait for it too: all looks wait for each other.
                 self._keep(showtime_id, _Seen(at_s=at_s))
@@ -187,13 +189,14 @@ class AvailabilityService:
         if not isinstance(outcome, SeatsSeen):
             self._keep(showtime_id, _Seen(at_s=at_s))
             return
+        seats, quotas, now_us = outcome.seats, outcome.terms.channels, to_us(self._now())
         self._keep(
             showtime_id,
             _Seen(
                 at_s=at_s,
                 seq=outcome.seq,
-                lasts=not may_change_by_itself(outcome.seats),
-                level=level_of(outcome.seats),
+                lasts=not may_change_by_itself(seats, quotas, now_us),
+                level=level_of(seats, quotas, outcome.channels, now_us),
             ),
         )
 

@@ -67,6 +67,18 @@ async def test_held_seats_are_not_free_for_anybody_else(house: House) -> None:
     assert await levels(house, "showtimes", showtime_id) == {showtime_id: "sold_out"}
 
 
+async def test_a_showtime_whose_seats_are_kept_for_others_is_not_for_sale_to_the_web(
+    house: House,
+) -> None:
+    kept = [{"channel": "box_office", "seats": len(LABELS)}]
+    showtime_id = await house.showtime(channels=kept)
+    partly = await house.showtime(channels=[{"channel": "box_office", "seats": len(LABELS) - 2}])
+    assert await levels(house, "showtimes", showtime_id, partly) == {
+        showtime_id: "sold_out",
+        partly: "few_left",
+    }
+
+
 async def test_a_film_is_as_open_as_its_emptiest_showtime(house: House) -> None:
     full, mixed, nothing = [await film(house) for _ in range(3)]
     of_full = [await house.showtime(movie_id=full) for _ in range(2)]

@@ -239,7 +239,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
     said = {
         Tell(1, 2, 3, b"i", ReadSeats(customer=None), 8): [
             *(1, 1, 2, 3, b"i"),
-            [101, None, [], False],
+            [101, None, [], False, False],
             8,
         ],
         Told(4, sent(Unavailable("RETRY", 2))): [2, 4, [5, "RETRY", 2]],
@@ -276,7 +276,7 @@ def test_holds_of_a_version_without_price_books_are_received() -> None:
 
 
 def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
-    for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], False, "news"]):
+    for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], False, False, "news"]):
         (came,) = decode_frames(msgspec.msgpack.encode([[1, 1, 2, 3, b"i", said]]))
         assert came == Tell(1, 2, 3, b"i", ReadSeats(customer=b"c"))
 
@@ -286,10 +286,21 @@ def test_a_node_that_does_not_say_who_holds_seats_is_read_as_if_nobody_did() -> 
     fields = msgspec.msgpack.decode(msgspec.msgpack.encode(sent(seen)))
     told, before = (
         msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=SentSeats)
-        for one in (fields, fields[:-1])
+        for one in (fields, fields[:-2])
     )
     assert received(told, TERMS) == seen
     assert received(before, TERMS) == msgspec.structs.replace(seen, holders=frozenset())
+
+
+def test_a_node_that_does_not_say_through_which_channel_seats_were_sold_is_read() -> None:
+    seen = SeatsSeen(1, 2, b"\1", frozenset(), False, TERMS, channels=b"\1")
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(sent(seen)))
+    told, before = (
+        msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=SentSeats)
+        for one in (fields, fields[:-1])
+    )
+    assert received(told, TERMS) == seen
+    assert received(before, TERMS) == msgspec.structs.replace(seen, channels=b"")
 
 
 def test_terms_of_a_node_that_does_not_say_their_version_are_of_any() -> None:
