@@ -4,7 +4,8 @@ That a quota is released is no event: its time comes. Every node looks every fiv
 quotas whose time came since its last look, and has each showtime offer what is free. A showtime
 that has nobody to offer it to does nothing: what several nodes ask is done once. A node that starts
 looks back for `LOOK_BACK`. If a showtime does not answer, the next look begins where this one did.
-Bounds: `PAGE` showtimes in one statement. Telemetry: the log event below.
+A look is a range of an index that holds moments of release alone, so that all nodes may look, and
+none depends on another. Bounds: `PAGE` showtimes in one statement. Telemetry: the log event below.
 """
 
 from __future__ import annotations

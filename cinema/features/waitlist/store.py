@@ -18,17 +18,11 @@ where $1::timestamptz is null or (offered_at, hold_id) > ($1, $2)
 order by offered_at, hold_id limit $3"""
 ANY: Final = "exists (select from waitlist_offers)"
 _RELEASED: Final = """
-select s.id from showtimes s
-where s.ends_at > $1 and jsonb_typeof(s.rules -> 'channels') = 'array'
-    and s.status <> 'cancelled' and s.id > $3
-    and exists (
-        select from jsonb_array_elements(
-            case jsonb_typeof(s.rules -> 'channels') when 'array' then s.rules -> 'channels' end
-        ) quota
-        where (quota ->> 'released_at')::timestamptz > $1
-            and (quota ->> 'released_at')::timestamptz <= $2
-    )
-order by s.id limit $4"""
+select distinct q.showtime_id
+from quota_releases q join showtimes s on s.id = q.showtime_id
+where q.released_at > $1 and q.released_at <= $2 and q.showtime_id > $3
+    and s.status <> 'cancelled' and s.ends_at > $1
+order by q.showtime_id limit $4"""
 _TAKE: Final = "delete from waitlist_offers where hold_id = $1 returning true"
 
 # The account of a guest may be claimed by now.

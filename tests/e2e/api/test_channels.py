@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api.house import LABELS, Answer, House
+from tests.e2e.api.showtimes import change
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -67,3 +68,29 @@ async def test_quotas_are_changed_and_released_while_a_showtime_is_in_memory(
     twice = {"channels": [kept, kept]}
     refused = await put(house, showtime_id, {**wanted, "rules": twice})
     assert refused.error == (400, "VALIDATION_ERROR")
+
+
+async def test_moments_of_release_follow_the_quotas_of_a_showtime(house: House) -> None:
+    first, second = (datetime.now(UTC) + timedelta(hours=hours) for hours in (1, 2))
+    quotas = [
+        {"channel": "web", "seats": 1, "released_at": first.isoformat()},
+        {"channel": "app", "seats": 1, "released_at": first.isoformat()},
+        {"channel": "box_office", "seats": 1},
+    ]
+    showtime_id = await house.showtime(channels=quotas)
+    plain = await house.showtime()
+
+    async def moments() -> list[datetime]:
+        rows = await house.database.fetch(
+            "select released_at from quota_releases where showtime_id = any($1) order by 1",
+            [showtime_id, plain],
+        )
+        return [row[0] for row in rows]
+
+    assert await moments() == [first]
+    later = [{**quotas[0], "released_at": second.isoformat()}, *quotas[1:]]
+    for channels, expected in ((later, [first, second]), ([quotas[2]], []), (None, [])):
+        rules = {"protect_orphans": False, "channels": channels}
+        changed = await change(house, showtime_id, rules=rules)
+        assert changed.status == 200, changed
+        assert await moments() == expected
