@@ -1,9 +1,10 @@
 """A process that has everything ready, and forks a process of its own for each file.
 
 `python -m cinema.integrations.fork_server module:function …` calls each function once; it returns
-what is to be done with a file. Standard input is a socket. On it come a number, which of these,
-and the socket to a process that is to be started: the file comes over that, and the answer goes
-back. The server itself never sees a file, so nothing of one is left for the next.
+what is to be done with a file. Standard input is a socket. On it come a number, which of these and
+whether it can wait, and the socket to a process that is to be started: the file comes over that,
+and the answer goes back. The server itself never sees a file, so nothing of one is left for the
+next.
 
 A process ends as soon as nobody waits for its answer, and all of them with the server. The server
 ends when its standard input does, so with the node.
@@ -29,6 +30,13 @@ from typing import Final, NoReturn
 MEMORY_LIMIT_BYTES: Final = 1 << 30
 CPU_LIMIT_S: Final = 20
 """What a process may use for a file; the largest of all takes a second."""
+
+PATIENTLY: Final = 0x80
+"""Added to the number of a program: its answer can wait while others need the processors."""
+
+PATIENT_NICE: Final = 10
+"""How much further such a process stands back, beside what all of them do. Where everybody wants a
+processor it has a thirtieth of one, and else all of it."""
 
 HEAD: Final = struct.Struct("!?I")
 """Before a file and an answer: whether it is one, or else says what went wrong; its bytes."""
@@ -112,16 +120,18 @@ class _Server:
             waited.close()
             return True
         if not pid:
-            self._work(waited, self._works[asked[0]])
+            self._work(waited, asked[0])
         self._sockets[pid] = waited
         # Only its end is of interest, which is told unasked.
         self._poll.register(waited, 0)
         return True
 
-    def _work(self, waited: socket.socket, work: Work) -> NoReturn:
+    def _work(self, waited: socket.socket, asked: int) -> NoReturn:
         """What a process does: it has its own socket and nothing else of the server's."""
         status = 1
         try:
+            if asked & PATIENTLY:
+                os.nice(PATIENT_NICE)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _end_with(self._pid)
@@ -135,7 +145,7 @@ class _Server:
             with waited.makefile("rb") as source:
                 _, length = HEAD.unpack(source.read(HEAD.size))
                 content = source.read(length)
-            is_answer, answer = _answer(work, content)
+            is_answer, answer = _answer(self._works[asked & ~PATIENTLY], content)
             waited.sendall(HEAD.pack(is_answer, len(answer)) + answer)
             status = 0
         finally:

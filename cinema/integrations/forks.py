@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from cinema.integrations.fork_server import HEAD
+from cinema.integrations.fork_server import PATIENTLY as PATIENT_PROGRAM
 from cinema.integrations.processes import (
     PATIENTLY,
     AnswerTooLong,
@@ -55,6 +56,7 @@ class ForkServer:
         idle_s: float = IDLE_S,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        assert len(programs) <= PATIENT_PROGRAM
         self._programs = programs
         self._idle_s = idle_s
         self._environment = environment or {}
@@ -69,13 +71,15 @@ class ForkServer:
         """The server, or the one that there was last."""
         return self._process
 
-    async def answer(self, program: str, content: bytes, limit_bytes: int) -> bytes:
+    async def answer(
+        self, program: str, content: bytes, limit_bytes: int, *, patiently: bool = False
+    ) -> bytes:
         """What a program says of a file. When it is cancelled, the process is killed.
 
-        If the server dies over it, the file is tried once more. Raises `ProcessDied` and
-        `AnswerTooLong`.
+        If the server dies over it, the file is tried once more. `patiently`, it leaves the
+        processors to everybody else. Raises `ProcessDied` and `AnswerTooLong`.
         """
-        number = self._programs.index(program)
+        number = self._programs.index(program) | (PATIENT_PROGRAM if patiently else 0)
         self._asked += 1
         if self._resting is not None:
             self._resting.cancel()
@@ -190,7 +194,10 @@ def _has_ended(control: socket.socket) -> bool:
 
 
 class Forks:
-    """Has one program of a `ForkServer` work on files, a few at a time."""
+    """Has one program of a `ForkServer` work on files, a few at a time.
+
+    `patiently`, if nobody waits for the answers: they come later where others need the processors.
+    """
 
     def __init__(
         self,
@@ -201,12 +208,14 @@ class Forks:
         waiting_limit: int,
         time_limit_s: float,
         answer_limit_bytes: int,
+        patiently: bool = False,
     ) -> None:
         self._server = server
         self._program = program
         self._places = Places(at_once, waiting_limit)
         self._time_limit_s = time_limit_s
         self._answer_limit_bytes = answer_limit_bytes
+        self._patiently = patiently
 
     async def answer(self, content: bytes) -> bytes:
         """What the program says of a file. When it is cancelled, its process is killed.
@@ -216,7 +225,11 @@ class Forks:
         async with self._places.taken():
             try:
                 async with asyncio.timeout(self._time_limit_s):
-                    limit = self._answer_limit_bytes
-                    return await self._server.answer(self._program, content, limit)
+                    return await self._server.answer(
+                        self._program,
+                        content,
+                        self._answer_limit_bytes,
+                        patiently=self._patiently,
+                    )
             except TimeoutError:
                 raise ProcessTooSlow(f"no answer in {self._time_limit_s} s") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cinema.integrations.fork_server import CPU_LIMIT_S, MEMORY_LIMIT_BYTES
+from cinema.integrations.fork_server import CPU_LIMIT_S, MEMORY_LIMIT_BYTES, PATIENT_NICE
 from cinema.integrations.forks import Forks, ForkServer
 from cinema.integrations.processes import AnswerTooLong, ProcessDied, ProcessTooSlow
 
@@ -126,6 +126,25 @@ async def test_a_process_has_its_limits_and_nothing_of_others(
     assert len(told["open"]) == 1
     writer.write(b"go\n")
     assert await other == b"go\n"
+
+
+async def test_a_patient_process_stands_back_further_and_others_do_not(server: ForkServer) -> None:
+    async def told_nice(*, patiently: bool) -> int:
+        forks = Forks(
+            server,
+            PROGRAMS["telling"],
+            at_once=1,
+            waiting_limit=1,
+            time_limit_s=PATIENCE_S,
+            answer_limit_bytes=LIMIT_BYTES,
+            patiently=patiently,
+        )
+        nice: int = json.loads(await forks.answer(b""))["nice"]
+        return nice
+
+    usual = await told_nice(patiently=False)
+    assert await told_nice(patiently=True) == min(usual + PATIENT_NICE, 19)
+    assert await told_nice(patiently=False) == usual
 
 
 async def test_what_goes_wrong_is_told_without_the_file(server: ForkServer) -> None:

@@ -48,14 +48,8 @@ class InvoicesService:
         program: str = PROGRAM,
     ) -> None:
         self._invoices = invoices
-        self._forks = Forks(
-            server,
-            program,
-            at_once=AT_ONCE,
-            waiting_limit=WAITING_LIMIT,
-            time_limit_s=time_limit_s,
-            answer_limit_bytes=ANSWER_LIMIT_BYTES,
-        )
+        self._forks = _forks(server, program, time_limit_s)
+        self._for_mails = _forks(server, program, time_limit_s, patiently=True)
 
     async def of_payment(self, principal: Principal, payment_id: UUID) -> bytes:
         """The invoice of a payment's booking, as it was issued. Refuses INVOICE_NOT_READY."""
@@ -78,17 +72,11 @@ class InvoicesService:
         It is in the first language of `language` (an `Accept-Language`) that there is, or in that
         of the customer.
         """
-        chosen = language_of(language or msgspec.json.decode(content, type=_InLanguage).language)
-        try:
-            return await self._forks.answer(b"%b\n%b" % (chosen.encode(), content))
-        except ProcessesBusy:
-            raise refuse("OVERLOADED") from None
-        except (ProcessTooSlow, AnswerTooLong):
-            raise refuse("RETRY") from None
+        return await _printed(self._forks, content, language)
 
     async def enclosed(self, booking_id: UUID, language: str) -> Sequence[Enclosure]:
         """The file with the receipt of a booking. Refuses INVOICE_NOT_READY, OVERLOADED, RETRY."""
-        pdf = await self.pdf(await self.of_order(booking_id), language)
+        pdf = await _printed(self._for_mails, await self.of_order(booking_id), language)
         return (Enclosure("invoice.pdf", "application/pdf", pdf),)
 
     async def of_booking(
@@ -134,6 +122,31 @@ def _issued(known: Invoiced) -> bytes:
         "or book again if it has ended.",
         booking_status=known.status,
     )
+
+
+def _forks(
+    server: ForkServer, program: str, time_limit_s: float, *, patiently: bool = False
+) -> Forks:
+    return Forks(
+        server,
+        program,
+        at_once=AT_ONCE,
+        waiting_limit=WAITING_LIMIT,
+        time_limit_s=time_limit_s,
+        answer_limit_bytes=ANSWER_LIMIT_BYTES,
+        patiently=patiently,
+    )
+
+
+async def _printed(forks: Forks, content: bytes, language: str) -> bytes:
+    """A document as a PDF. Refuses OVERLOADED, RETRY."""
+    chosen = language_of(language or msgspec.json.decode(content, type=_InLanguage).language)
+    try:
+        return await forks.answer(b"%b\n%b" % (chosen.encode(), content))
+    except ProcessesBusy:
+        raise refuse("OVERLOADED") from None
+    except (ProcessTooSlow, AnswerTooLong):
+        raise refuse("RETRY") from None
 
 
 class _InLanguage(msgspec.Struct):

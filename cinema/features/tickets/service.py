@@ -67,14 +67,8 @@ class TicketsService:
         self._passes: WalletPasses | None = None
         self._new_id = new_id
         self._now = now
-        self._forks = Forks(
-            server,
-            PROGRAM,
-            at_once=AT_ONCE,
-            waiting_limit=WAITING_LIMIT,
-            time_limit_s=time_limit_s,
-            answer_limit_bytes=ANSWER_LIMIT_BYTES,
-        )
+        self._forks = _forks(server, time_limit_s)
+        self._for_mails = _forks(server, time_limit_s, patiently=True)
 
     async def list(self, by: Principal, query: TicketQuery) -> Page[Ticket]:
         """Tickets of the caller, the latest booking first, or those of one booking."""
@@ -113,17 +107,21 @@ class TicketsService:
 
     async def pdf(self, by: Principal, booking_id: UUID, language: str) -> bytes:
         """The tickets of a booking as a PDF. Refuses as `token`, and OVERLOADED, RETRY."""
-        return await self._pdf(booking_id, _scope(by), language)
+        sheet, rows = await self._sold(booking_id, _scope(by))
+        return await self._pdf(sheet, rows, language, self._forks)
 
-    async def _pdf(self, booking_id: UUID, scope: Scope, language: str) -> bytes:
+    async def _sold(self, booking_id: UUID, scope: Scope) -> tuple[Sheet, Sequence[Known]]:
+        """What is printed of a booking. Refuses NOT_FOUND, TICKET_UNPAID."""
         sheet = found(await self._tickets.sheet(booking_id, *scope))
-        rows = _paid(await self._tickets.of_booking(booking_id, *scope))
+        return sheet, _paid(await self._tickets.of_booking(booking_id, *scope))
+
+    async def _pdf(self, sheet: Sheet, rows: Sequence[Known], language: str, forks: Forks) -> bytes:
         shown = [one for one in map(self.shown, rows) if one.token is not None]
         if not shown:
             raise refuse("TICKET_CANCELLED")
         printed = _printed(sheet, shown, language_of(language or sheet.customer_language))
         try:
-            return await self._forks.answer(msgspec.json.encode(printed))
+            return await forks.answer(msgspec.json.encode(printed))
         except ProcessesBusy:
             raise refuse("OVERLOADED") from None
         except (ProcessTooSlow, AnswerTooLong):
@@ -149,7 +147,7 @@ class TicketsService:
 
     async def calendar(self, by: Principal, booking_id: UUID) -> bytes:
         """A booking for the calendar of its customer. Refuses NOT_FOUND, TICKET_UNPAID."""
-        return await self._calendar(booking_id, _scope(by))
+        return _calendar(booking_id, *await self._sold(booking_id, _scope(by)))
 
     async def enclosed(self, booking_id: UUID, language: str) -> Sequence[Enclosure]:
         """The files with the mail about a booking; none if it has no tickets.
@@ -157,23 +155,16 @@ class TicketsService:
         Refuses OVERLOADED, RETRY.
         """
         try:
-            pdf = await self._pdf(booking_id, EVERYTHING, language)
-            file = await self._calendar(booking_id, EVERYTHING)
+            sheet, rows = await self._sold(booking_id, EVERYTHING)
+            pdf = await self._pdf(sheet, rows, language, self._for_mails)
         except Refused as refused:
             if refused.rejection.code in {"NOT_FOUND", "TICKET_UNPAID", "TICKET_CANCELLED"}:
                 return ()
             raise
         return (
             Enclosure("tickets.pdf", "application/pdf", pdf),
-            Enclosure("showtime.ics", MEDIA_TYPE, file),
+            Enclosure("showtime.ics", MEDIA_TYPE, _calendar(booking_id, sheet, rows)),
         )
-
-    async def _calendar(self, booking_id: UUID, scope: Scope) -> bytes:
-        sheet = found(await self._tickets.sheet(booking_id, *scope))
-        rows = _paid(await self._tickets.of_booking(booking_id, *scope))
-        seats = ", ".join(one.seat for one in rows if one.live or sheet.status != "confirmed")
-        entry = calendar_of(sheet, booking_id, f"{sheet.code}: {seats}")
-        return calendar(sheet.film, sheet.time_zone, [entry])
 
     async def reissue(self, by: Principal, ticket: UUID, client: Client) -> Ticket:
         """A ticket with a new code; the old one, and that of its booking, are worth nothing.
@@ -231,6 +222,24 @@ class TicketsService:
     async def _of_booking(self, by: Principal, booking_id: UUID) -> Sequence[Known]:
         rows = await self._tickets.of_booking(booking_id, *_scope(by))
         return _paid(rows)
+
+
+def _calendar(booking_id: UUID, sheet: Sheet, rows: Sequence[Known]) -> bytes:
+    seats = ", ".join(one.seat for one in rows if one.live or sheet.status != "confirmed")
+    entry = calendar_of(sheet, booking_id, f"{sheet.code}: {seats}")
+    return calendar(sheet.film, sheet.time_zone, [entry])
+
+
+def _forks(server: ForkServer, time_limit_s: float, *, patiently: bool = False) -> Forks:
+    return Forks(
+        server,
+        PROGRAM,
+        at_once=AT_ONCE,
+        waiting_limit=WAITING_LIMIT,
+        time_limit_s=time_limit_s,
+        answer_limit_bytes=ANSWER_LIMIT_BYTES,
+        patiently=patiently,
+    )
 
 
 def shown_ticket(known: Known, token: str | None, group: str | None) -> Ticket:
