@@ -2,9 +2,9 @@
 
 Every node looks every two seconds, and one at a time counts; doors, and
 showtimes that are over, are looked at once a minute.
-Bounds: `SHOWTIMES_AT_ONCE` in a statement, and behind each full one a rest of `RESTS` times its
-length, so that a backlog leaves the database to the seats. Telemetry: the log events below, the
-metrics of `metrics.py`.
+Bounds: `SHOWTIMES_AT_ONCE` in a statement, `SHOWTIMES_TOGETHER` in a transaction, and behind each
+full one a rest of `RESTS` times its length, so that a backlog leaves the database to the seats.
+Telemetry: the log events below, the metrics of `metrics.py`.
 """
 
 from __future__ import annotations

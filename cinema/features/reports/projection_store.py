@@ -7,8 +7,9 @@ also read last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +25,14 @@ EVENTS_AT_ONCE: Final = 2000
 
 SHOWTIMES_AT_ONCE: Final = 50
 """Showtimes that are counted in one statement."""
+
+SHOWTIMES_TOGETHER: Final = 200
+"""Showtimes that are counted in one transaction, as far as there is time. A look at many events of
+few showtimes counts each of these once; with fewer at a time it would come back to all of them for
+a few events each."""
+
+TOGETHER_S: Final = 0.5
+"""After so long a transaction begins no further statement: Postgres ends it after four seconds."""
 
 SCANS_OVERLAP: Final = timedelta(minutes=1)
 """Scans are looked at again for so long: longer than a transaction that writes them may take."""
@@ -150,8 +159,9 @@ class ProjectionBacklog(msgspec.Struct, frozen=True, kw_only=True):
 class ProjectionRepository:
     """Counts the figures of showtimes."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, clock: Callable[[], float] = monotonic) -> None:
         self._pool = pool
+        self._clock = clock
 
     async def follow(self) -> Followed | None:
         """Count the showtimes of the next events; None if another node does. Refuses RETRY."""
@@ -170,11 +180,24 @@ class ProjectionRepository:
             ]
             if not events:
                 return Followed(showtimes=0)
-            showtimes, reached = taken_together(events, SHOWTIMES_AT_ONCE)
-            await running.execute(_COUNT, showtimes, KINDS)
+            showtimes, reached = taken_together(events, SHOWTIMES_TOGETHER)
+            count = await self._count_in_time(running, showtimes)
+            if count < len(showtimes):
+                showtimes, reached = taken_together(events, count)
             await running.execute(REACH, NAME, reached)
         is_full = len(events) == EVENTS_AT_ONCE or reached < events[-1][0]
         return Followed(showtimes=len(showtimes), is_full=is_full)
+
+    async def _count_in_time(self, running: PooledConnection, showtimes: Sequence[UUID]) -> int:
+        """Count showtimes as long as there is time, one statement at least; how many."""
+        until_s, count = self._clock() + TOGETHER_S, 0
+        while count < len(showtimes):
+            some = showtimes[count : count + SHOWTIMES_AT_ONCE]
+            await running.execute(_COUNT, some, KINDS)
+            count += len(some)
+            if self._clock() >= until_s:
+                break
+        return count
 
     async def follow_scans(self, now: datetime) -> Followed | None:
         """Count the showtimes at whose doors something happened. None if another node does."""

@@ -17,6 +17,7 @@ from cinema.features.reports.metrics import FigureCounts
 from cinema.features.reports.projection_store import (
     SCANS_OVERLAP,
     SHOWTIMES_AT_ONCE,
+    SHOWTIMES_TOGETHER,
     Followed,
     ProjectionRepository,
 )
@@ -98,17 +99,30 @@ def kept(pool: Pool, counts: FigureCounts | None = None) -> FiguresKept:
 
 
 async def test_events_are_followed_in_pages_of_showtimes(pool: Pool) -> None:
-    showtimes = [uuid4() for _ in range(2 * SHOWTIMES_AT_ONCE + 3)]
+    showtimes = [uuid4() for _ in range(2 * SHOWTIMES_TOGETHER + 3)]
     await tell(pool, *showtimes)
     await tell(pool, *showtimes[-3:])
-    repository = ProjectionRepository(pool)
+    repository = ProjectionRepository(pool, clock=lambda: 0.0)
     pages = [await repository.follow() for _ in range(4)]
     assert pages == [
-        Followed(showtimes=SHOWTIMES_AT_ONCE, is_full=True),
-        Followed(showtimes=SHOWTIMES_AT_ONCE, is_full=True),
+        Followed(showtimes=SHOWTIMES_TOGETHER, is_full=True),
+        Followed(showtimes=SHOWTIMES_TOGETHER, is_full=True),
         Followed(showtimes=3),
         Followed(showtimes=0),
     ]
+    assert (await counted(pool)).keys() == set(showtimes)
+    assert await mark(pool) == (await last(pool), None)
+
+
+async def test_what_is_not_counted_in_time_is_left_to_the_next_page(pool: Pool) -> None:
+    showtimes = [uuid4() for _ in range(SHOWTIMES_AT_ONCE + 2)]
+    await tell(pool, *showtimes, *showtimes[:2])
+    late = iter(range(100))
+    repository = ProjectionRepository(pool, clock=lambda: float(next(late)))
+    assert await repository.follow() == Followed(showtimes=SHOWTIMES_AT_ONCE, is_full=True)
+    assert (await counted(pool)).keys() == set(showtimes[:SHOWTIMES_AT_ONCE])
+    # The next page has the two that are left, and two that have come once more.
+    assert await repository.follow() == Followed(showtimes=4)
     assert (await counted(pool)).keys() == set(showtimes)
     assert await mark(pool) == (await last(pool), None)
 
