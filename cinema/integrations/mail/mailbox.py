@@ -17,6 +17,10 @@ MAILS_KEPT: Final = 1000
 """Mails in the folder; the oldest go. Nobody looks at more, and a server that nobody tends would
 fill the disk of its database."""
 
+LOOKS_EACH: Final = 10
+"""How often it is looked for old ones while as many mails come as are kept: a look takes as long as
+many a mail."""
+
 _OURS: Final = frozenset({".eml", ".part"})
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.@_-]")
@@ -26,12 +30,14 @@ class MailboxFolder:
     """Writes each mail as `ID.eml`, complete or not at all; a mail sent again is the same file.
 
     Other users of the machine must not read the files, because there are links in them. The latest
-    `kept` stay.
+    `kept` stay, and up to a tenth more until the next look.
     """
 
     def __init__(self, folder: Path, *, kept: int = MAILS_KEPT) -> None:
         self._folder = folder
         self._kept = kept
+        self._look_after = kept // LOOKS_EACH
+        self._written = self._look_after
 
     async def send(self, mail: EmailMessage) -> None:
         """See `MailSender.send`."""
@@ -51,7 +57,11 @@ class MailboxFolder:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        self._forget_oldest()
+        # Mails are written by several threads. One that is not counted makes the look later by one.
+        self._written += 1
+        if self._written > self._look_after:
+            self._written = 0
+            self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         """Delete what is beyond the bound, with what killed processes have left unfinished."""
