@@ -238,6 +238,8 @@ def _seats(happened: Happened) -> Sequence[SeatRow]:
 
 
 def _decided(happened: Happened) -> Sequence[PendingDecided]:
+    if isinstance(happened.event, HoldBooked) and not happened.event.pending:
+        return []
     return [
         PendingDecided(booking_id.hex(), status, payment_status, method, payment_id, happened.at_us)
         for booking_id, status, payment_status, method, payment_id in _of_pending(happened.event)

@@ -67,10 +67,10 @@ def account_of(method: str) -> str:
     return ACCOUNT_OF.get(method, "cash")
 
 
-def lines(**amounts: int) -> Lines | None:
-    """A transaction of these amounts by account; None if they are all 0."""
-    there = {account: amount for account, amount in amounts.items() if amount}
-    return Lines(list(there), list(there.values())) if there else None
+def lines(*amounts: tuple[str, int]) -> Lines | None:
+    """A transaction of these amounts by account, each named once; None if they are all 0."""
+    there = [one for one in amounts if one[1]]
+    return Lines([one[0] for one in there], [one[1] for one in there]) if there else None
 
 
 def earned_on(at_us: int, starts_at_us: int) -> str:
@@ -81,15 +81,13 @@ def earned_on(at_us: int, starts_at_us: int) -> str:
 def sale(total_minor: int, tax_minor: int, fees_minor: int, earned: str) -> Lines | None:
     """Tickets were sold; tax and fees are parts of the total."""
     return lines(
-        **{
-            CUSTOMER: total_minor,
-            earned: tax_minor + fees_minor - total_minor,
-            TAX: -tax_minor,
-            FEES: -fees_minor,
-        }
+        (CUSTOMER, total_minor),
+        (earned, tax_minor + fees_minor - total_minor),
+        (TAX, -tax_minor),
+        (FEES, -fees_minor),
     )
 
 
 def moved(amount_minor: int, *, to: str, of: str) -> Lines | None:
     """Money came `of` an account, and is on another one now."""
-    return lines(**{to: amount_minor, of: -amount_minor})
+    return lines((to, amount_minor), (of, -amount_minor))

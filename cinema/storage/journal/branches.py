@@ -128,25 +128,20 @@ class RowBranches:
 
         Whatever a branch raises is a bug in it, of which only this event's command suffers.
         """
-        numbers = self.events[type(happened.event)]
-        return self.encoded(
-            seq, [(number, self.branches[number].rows(happened)) for number in numbers]
-        )
-
-    def encoded(
-        self, seq: int, of_branches: Sequence[tuple[int, Sequence[msgspec.Struct]]]
-    ) -> EventRows | None:
-        """Rows, given with the numbers of their branches, in the form in which they wait."""
         present, alone = 0, False
         placed = b'"seq":%d,' % seq
         rows: list[tuple[int, bytes]] = []
-        for number, made in of_branches:
+        for number in self.events[type(happened.event)]:
+            branch = self.branches[number]
+            made = branch.rows(happened)
             if not made:
                 continue
-            branch = self.branches[number]
-            size = len(rows)
-            rows += [(number, placed + _encode(row)[1:]) for row in made]
-            if sum([len(row) for _, row in rows[size:]]) > ROWS_LIMIT_BYTES:
+            size_bytes = 0
+            for row in made:
+                encoded = placed + _encode(row)[1:]
+                size_bytes += len(encoded)
+                rows.append((number, encoded))
+            if size_bytes > ROWS_LIMIT_BYTES:
                 raise ValueError(f"too many rows for {branch.name}")
             present |= 1 << number
             alone = alone or branch.updates
