@@ -489,6 +489,24 @@ class ShowtimeActor:
             case _:
                 assert_never(query)
 
+    def seen_at_once(self, query: ReadHold) -> Outcome | None:
+        """The answer to a read that would wait for nothing; None if it has to take its turn.
+
+        It is as in a turn at this moment: no hold has come due, all that was decided is durable,
+        and the lease is fresh, so that it would leave the gate at once.
+        """
+        if self.phase is not Phase.SERVING or self._mailbox:
+            return None
+        state, outbox, clock = self.state, self._outbox, self.clock
+        if (
+            state.seq > outbox.durable_seq
+            or state.next_due_us <= clock.now_us()
+            or clock.boot_ns() >= outbox.lease_until_ns
+        ):
+            return None
+        hold = hold_seen(state, self.terms, self.epoch, query, None)
+        return None if isinstance(hold, Recall) else hold
+
     def _watch(self, reply: OnOutcome, feed: SeatFeed, now_us: int) -> None:
         publisher = self.publisher
         publisher.joining += 1

@@ -314,6 +314,8 @@ class Forwarder:
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """See `Kernel.ask`."""
+        if self.placement.owns(showtime_id):
+            return await self.kernel.ask(showtime_id, message)
         answer: asyncio.Future[Outcome] = self._loop.create_future()
 
         def settle(outcome: Outcome) -> None:

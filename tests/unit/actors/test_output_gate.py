@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats, SeatsSeen, Watch
+from cinema.actors.asking import NOT_FOUND
+from cinema.actors.messages import HoldSeen, Outcome, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.domain.seatmap import AVAILABLE, HELD
 from cinema.storage.journal.store import CommitAborted, StoreUnavailable
 from tests.support.actors.auditor import Feed
@@ -277,3 +280,91 @@ async def test_bookings_of_one_hold_go_in_batches_that_one_statement_can_write()
         # Two bookings share a statement; a cancellation has to see their rows.
         assert sizes == [2, 1]
         assert [mail.code for mail in (plug, *mails)] == ["OK"] * 4
+
+
+def at_once(asked: Coroutine[Any, Any, Outcome]) -> Outcome | None:
+    """The answer, if the loop need not go on for it."""
+    try:
+        asked.send(None)
+    except StopIteration as answered:
+        outcome: Outcome = answered.value
+        return outcome
+    asked.close()
+    return None
+
+
+@in_virtual_time
+async def test_a_hold_is_read_at_once_if_nothing_has_to_be_waited_for() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "A1")
+        read = ReadHold(hold_id=wish.hold_id, customer=ANNA)
+        taken = accepted(await node.ask(showtime, wish))
+        seen = at_once(node.kernel.ask(showtime, read))
+        assert isinstance(seen, HoldSeen)
+        assert (seen.status, seen.seq) == ("active", taken.seq)
+        stranger = at_once(node.kernel.ask(showtime, ReadHold(hold_id=wish.hold_id, customer=BERT)))
+        assert stranger == NOT_FOUND
+        # Another question takes its turn, and so does this one behind another message.
+        assert at_once(node.kernel.ask(showtime, ReadSeats())) is None
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        await settle()
+        assert at_once(node.kernel.ask(showtime, read)) == seen
+
+
+@in_virtual_time
+async def test_a_hold_is_not_read_at_once_beside_what_is_not_durable() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "A1")
+        read = ReadHold(hold_id=wish.hold_id, customer=ANNA)
+        node.store.held.add("append")
+        taken = node.tell(showtime, wish)
+        call = await node.store.next("append")
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        call.execute()
+        await settle()
+        assert taken.outcome is None
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        call.reply()
+        await settle()
+        assert isinstance(at_once(node.kernel.ask(showtime, read)), HoldSeen)
+
+
+@in_virtual_time
+async def test_a_hold_is_not_read_at_once_without_a_lease_or_behind_its_end() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "A1")
+        read = ReadHold(hold_id=wish.hold_id, customer=ANNA)
+        accepted(await node.ask(showtime, wish))
+        await asyncio.sleep(2)
+        checks = node.store.count("confirm")
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        await settle()
+        assert node.store.count("confirm") == checks + 1
+        assert isinstance(at_once(node.kernel.ask(showtime, read)), HoldSeen)
+        state = node.actor(showtime).state
+        state.next_due_us = 0
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        await settle()
+        # What is due was looked at in that turn: nothing was.
+        assert state.next_due_us > 0
+        assert isinstance(at_once(node.kernel.ask(showtime, read)), HoldSeen)
+
+
+@in_virtual_time
+async def test_an_actor_that_does_not_serve_answers_nothing_at_once() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "A1")
+        read = ReadHold(hold_id=wish.hold_id, customer=ANNA)
+        accepted(await node.ask(showtime, wish))
+        node.actor(showtime).fail("a test")
+        assert at_once(node.kernel.ask(showtime, read)) is None
+        await settle()
+        assert isinstance(await node.ask(showtime, read), HoldSeen)
