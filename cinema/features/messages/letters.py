@@ -19,6 +19,7 @@ from jinja2.runtime import Context
 from cinema.features.messages.off_links import OffLinks, on_the_wire
 from cinema.features.messages.rules import OPTIONAL
 from cinema.features.messages.words import spoken_amount, spoken_time
+from cinema.integrations.mail.headers import MAILS
 
 SMS_CHARS: Final = 480
 """Three parts at most of a message whose letters do not fit into one."""
@@ -85,6 +86,7 @@ class Letters:
         self._off_links = off_links
         name, address = parseaddr(sender)
         self._sender = Address(display_name=name, addr_spec=address)
+        self._from = MAILS.header_factory("From", self._sender)
         loader = PackageLoader("cinema.features.messages")
         self._html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
         self._text = Environment(
@@ -111,8 +113,8 @@ class Letters:
     ) -> EmailMessage:
         """One mail; the same message has the same Message-ID each time. Raises `CannotWrite`."""
         try:
-            mail = EmailMessage()
-            mail["From"] = self._sender
+            mail = EmailMessage(policy=MAILS)
+            mail["From"] = self._from
             mail["To"] = Address(addr_spec=on_the_wire(to))
             mail["Subject"] = self._subject(kind, language, payload)
             mail["Date"] = format_datetime(at)
