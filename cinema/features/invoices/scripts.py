@@ -32,6 +32,10 @@ _FILES: Final = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 _WEIGHTS: Final = {"": "Rg", "B": "Bd"}
 _FOLDER: Final = "static/weblate_fonts/kurinto/ttf"
 
+_LAYOUT: Final = ("GDEF", "GPOS", "GSUB", "kern")
+"""Tables of a font that no sheet has in it, and that cost a sixth of its time: the library reads
+them to leave them out. Letters are joined by the font's file, which still has them."""
+
 _JAPANESE: Final = re.compile("[\u3040-\u30ff]")
 _KOREAN: Final = re.compile("[\u1100-\u11ff\uac00-\ud7af]")
 _CHINESE: Final = ("SC", "TC")
@@ -85,6 +89,8 @@ def loaded_fonts() -> Fonts:
         assert reader is not None
         reader.file.close()
         reader.file = BytesIO(font.ttffile.read_bytes())
+        for table in _LAYOUT:
+            del font.ttfont[table]
     _characters(FONTS / _FILES[""])
     return fonts
 

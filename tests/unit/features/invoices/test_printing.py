@@ -209,6 +209,16 @@ async def test_a_document_is_the_same_file_whoever_prints_it_and_when() -> None:
     assert files == {pdf_of(document, "de")}
 
 
+@pytest.mark.parametrize("film", ["Der Himmel über AVA", "جدایی نادر از سیمین", "東京物語"])
+def test_tables_that_no_sheet_needs_change_nothing(
+    film: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (document,) = documents(shown_at(film, sale(*seats(1))))
+    without = pdf_of(document, "en")
+    monkeypatch.setattr(scripts, "_LAYOUT", ())
+    assert pdf_of(document, "en") == without
+
+
 def test_fonts_that_are_read_beforehand_have_no_open_file() -> None:
     """Processes that are forked would share its position, and read what is elsewhere."""
     for font in scripts.loaded_fonts().values():
