@@ -84,6 +84,9 @@ async def test_an_archived_hold_can_still_be_read_by_its_owner_alone() -> None:
         seen = await node.ask(showtime, ReadHold(hold_id=oldest.hold_id, customer=ANNA))
         assert isinstance(seen, HoldSeen)
         assert (seen.status, seen.group.seats) == ("expired", (PLAN.index["B7"],))
+        # The archive has to be asked for it, also by who could be answered at once otherwise.
+        asked = ReadHold(hold_id=oldest.hold_id, customer=ANNA)
+        assert await node.kernel.ask(showtime, asked) == seen
         stranger = await node.ask(showtime, ReadHold(hold_id=oldest.hold_id, customer=BERT))
         assert stranger.code == "NOT_FOUND"
         late = await node.ask(showtime, extend(ANNA, oldest.hold_id))
