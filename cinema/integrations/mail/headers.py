@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from email.headerregistry import BaseHeader, HeaderRegistry
-from email.policy import EmailPolicy, Policy, default
+from email.policy import Policy, default
 from functools import lru_cache
 from typing import Any, Final
 
@@ -62,5 +62,5 @@ class _Headers(HeaderRegistry):
         return super().__call__(name, value)
 
 
-MAILS: Final[EmailPolicy] = default.clone(header_factory=_Headers())
+MAILS: Final = default.clone(header_factory=_Headers())
 """For messages that are written here: as the library's own, and quicker from the second on."""
