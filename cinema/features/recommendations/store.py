@@ -55,6 +55,8 @@ from cinema.storage.database.transactions import (
     whole_session,
 )
 
+# ruff: noqa: S608  (statements are put together from the constants of this module alone)
+
 KEPT_DAYS: Final = 180
 """How long exposures and events are kept; weights have halved by then."""
 
@@ -74,6 +76,15 @@ ROWS_AT_ONCE: Final = 500
 
 READ_LIMIT_S: Final = 60.0
 """For each statement that reads what a model is built from: they look at all late bookings."""
+
+# Accounts that opted out, and the guests that they have claimed: nothing that they do counts.
+_OPTED_OUT: Final = """(
+    select user_id from recommendation_preferences where opted_out
+    union all
+    select guest.id from guests guest
+    join recommendation_preferences preference on preference.user_id = guest.claimed_by
+    where preference.opted_out
+)"""
 
 _SHOWTIMES: Final = """
 select showtime.id, showtime.movie_id, showtime.cinema_id, showtime.starts_at, showtime.format,
@@ -138,22 +149,21 @@ returning movie_id, kind, at"""
 _UNSAY: Final = """
 delete from recommendation_feedback where user_id = $1 and movie_id = $2 returning true"""
 
-_SHOW: Final = """
+_SHOW: Final = f"""
 insert into recommendation_exposures (id, user_id, movie_id, place, propensity, explored, reason,
     model_version, shown_at, experiment, arm, is_control)
 select shown.id, $1, shown.movie_id, shown.place, shown.propensity, shown.explored, shown.reason,
     $2, $3, $10, $11, $12
 from unnest($4::uuid[], $5::uuid[], $6::smallint[], $7::real[], $8::boolean[], $9::text[])
-    as shown(id, movie_id, place, propensity, explored, reason)"""
-_NOTE: Final = """
+    as shown(id, movie_id, place, propensity, explored, reason)
+where not exists (select from {_OPTED_OUT} away where away.user_id = $1)"""
+_NOTE: Final = f"""
 insert into recommendation_events (id, user_id, movie_id, kind, exposure_id, at)
 select told.id, $1, told.movie_id, told.kind, told.exposure_id, $2
 from unnest($3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
     as told(id, movie_id, kind, exposure_id)
 join movies movie on movie.id = told.movie_id
-where not exists (
-    select from recommendation_preferences where user_id = $1 and opted_out
-)
+where not exists (select from {_OPTED_OUT} away where away.user_id = $1)
 returning true"""
 _FORGET: Final = """
 delete from {table} where id in (
@@ -214,13 +224,14 @@ left join recommendation_preferences preference
 where preference.opted_out is not true
 group by 1, 2
 order by last_at desc, customer_id, movie_id limit $10"""
-_POPULARITY: Final = """
+_POPULARITY: Final = f"""
 select showtime.cinema_id, showtime.movie_id,
     sum(power(0.5, greatest(0, extract(epoch from $1 - booking.created_at)) / $3)) as weight,
     count(*) filter (where booking.created_at > $4) as lately
 from bookings booking
 join showtimes showtime on showtime.id = booking.showtime_id
 where booking.created_at > $2 and booking.created_at <= $1 and booking.status = 'confirmed'
+    and not exists (select from {_OPTED_OUT} away where away.user_id = booking.user_id)
 group by showtime.cinema_id, showtime.movie_id
 order by showtime.cinema_id, showtime.movie_id"""
 

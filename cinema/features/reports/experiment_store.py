@@ -20,14 +20,15 @@ ARMS_MAX: Final = 300
 
 MEASURES: Final[tuple[Measure, ...]] = ("clicked", "booked_shown", "booked")
 
-# A guest that an account has claimed is the account, in the arm that it was in first. What was
-# given back is no outcome.
+# A guest that an account has claimed is the account, in the arm that it was in first; who has opted
+# out by then is in none. What was given back is no outcome.
 _ARMS: Final = """
 with shown as materialized (
     select e.id, e.user_id, e.experiment, e.arm, e.is_control, e.movie_id, e.shown_at,
         coalesce(g.claimed_by, e.user_id) as customer_id
     from recommendation_exposures e left join guests g on g.id = e.user_id
-    where e.shown_at >= $1 and e.shown_at < $2 and e.experiment <> ''
+    left join recommendation_preferences p on p.user_id = coalesce(g.claimed_by, e.user_id)
+    where p.opted_out is not true and e.shown_at >= $1 and e.shown_at < $2 and e.experiment <> ''
 ), customers as materialized (
     select distinct on (experiment, customer_id) experiment, customer_id, arm, is_control,
         shown_at as first_at

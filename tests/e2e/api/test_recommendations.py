@@ -22,14 +22,17 @@ from cinema.features.recommendations.model.facts import ActKind
 from cinema.features.recommendations.model.reasons import Reason, reason_for
 from cinema.features.recommendations.personal_store import RecommendationFacts
 from cinema.features.recommendations.rules import (
+    Assigned,
     Experiment,
     assigned,
     choice_for,
     shown_reason,
 )
 from cinema.features.recommendations.service import CurrentModel, Programme
+from cinema.features.recommendations.shapes import PageEvent
 from cinema.features.recommendations.store import (
     KEPT_DAYS,
+    Exposure,
     ModelRepository,
     RecommendationsRepository,
 )
@@ -293,6 +296,68 @@ async def test_who_opts_out_is_not_looked_at(house: House) -> None:
     async with await open_pool(house.address, size=2) as pool:
         task = await ModelRepository(pool).task([], datetime.now(UTC) + timedelta(minutes=1))
     assert task.histories == []
+
+
+async def test_a_booking_of_who_opts_out_counts_nowhere(house: House) -> None:
+    """Nor does one that a guest made whom such an account has claimed."""
+    films = await three_films(house)
+    guest = UUID(house.people["guest"])
+    await house.booked("ada", await shown(house, films["One"]), "A1")
+    await house.booked("bob", await shown(house, films["Two"]), "A1")
+    await house.booked("guest", await shown(house, films["Three"]), "A1")
+    await house.database.execute(
+        "update guests set claimed_by = $1, claimed_at = now() where id = $2",
+        UUID(house.people["ada"]),
+        guest,
+    )
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    async with await open_pool(house.address, size=2) as pool:
+        before = await ModelRepository(pool).task([], now)
+        assert set(before.popularity.chain) == {UUID(one) for one in films.values()}
+        await house.ask("ada", "PUT", "me/preferences", {"opt_out": True})
+        after = await ModelRepository(pool).task([], now)
+    two = UUID(films["Two"])
+    assert [film.id for film in after.films] == [two]
+    assert after.histories == [{0: pytest.approx(3.0, rel=1e-3)}]
+    assert set(after.popularity.chain) == {two}
+    cinema_id = UUID(house.cinema_id)
+    assert {one: set(of) for one, of in after.popularity.cinemas.items()} == {cinema_id: {two}}
+    assert after.popularity.bookings == {cinema_id: {two: 1}}
+
+
+async def test_what_a_guest_does_whose_account_has_opted_out_is_not_kept(house: House) -> None:
+    film_id = UUID((await three_films(house))["One"])
+    guest, now = UUID(house.people["guest"]), datetime.now(UTC)
+    clicked = [PageEvent(kind="click", movie_id=film_id)]
+
+    def seen() -> list[Exposure]:
+        return [
+            Exposure(
+                id=uuid4(),
+                movie_id=film_id,
+                place=1,
+                propensity=1.0,
+                explored=False,
+                reason="new_this_week",
+            )
+        ]
+
+    await house.database.execute(
+        "update guests set claimed_by = $1, claimed_at = now() where id = $2",
+        UUID(house.people["ada"]),
+        guest,
+    )
+    count = "select count(*) from recommendation_exposures"
+    async with await open_pool(house.address, size=2) as pool:
+        store = RecommendationsRepository(pool, new_id=uuid4)
+        await store.show(guest, seen(), 1, Assigned(), now)
+        assert await store.note(guest, clicked, now) == 1
+        assert await house.database.fetchval(count) == 1
+        await house.ask("ada", "PUT", "me/preferences", {"opt_out": True})
+        before = await house.database.fetchval(count)
+        await store.show(guest, seen(), 1, Assigned(), now)
+        assert await store.note(guest, clicked, now) == 0
+    assert await house.database.fetchval(count) == before
 
 
 async def test_a_film_that_is_deleted_meanwhile_keeps_no_model_from_being_built(

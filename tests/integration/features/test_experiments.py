@@ -164,6 +164,30 @@ async def test_a_guest_is_the_account_that_has_claimed_it(past: Past) -> None:
     assert (rows["booked", "popular"].customers, rows["booked", "popular"].reached) == (1, 1)
 
 
+async def test_who_has_opted_out_is_in_no_arm_nor_is_a_guest_of_theirs(past: Past) -> None:
+    ada, guest = uuid4(), uuid4()
+    await past.pool.execute(
+        "insert into users (id, email, email_key, password_hash, role, created_at)"
+        " values ($1, 'ada@example.org', 'ada@example.org', 'none', 'customer', $2)",
+        *(ada, SHOWN),
+    )
+    await past.pool.execute(
+        "insert into guests (id, created_at, expires_at, claimed_by, claimed_at)"
+        " values ($1, $2, $2::timestamptz + interval '1 day', $3, $2)",
+        *(guest, SHOWN, ada),
+    )
+    await past.show(guest, "popular")
+    await past.show(uuid4(), "full")
+    opted = (
+        "insert into recommendation_preferences (user_id, opted_out, updated_at)"
+        " values ($1, $2, $3) on conflict (user_id) do update set opted_out = excluded.opted_out"
+    )
+    await past.pool.execute(opted, ada, False, SHOWN)
+    assert {arm for _, arm in await past.rows()} == {"popular", "full"}
+    await past.pool.execute(opted, ada, True, SHOWN)
+    assert {arm for _, arm in await past.rows()} == {"full"}
+
+
 async def test_only_experiments_of_the_days_count(past: Past) -> None:
     await past.show(uuid4(), "full", experiment="")
     await past.show(uuid4(), "full", at=UNTIL)
