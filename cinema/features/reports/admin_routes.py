@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.domain.principal import ADMIN
 from cinema.features.reports import figure_examples as examples
 from cinema.features.reports.figure_rules import rows_as_csv
 from cinema.features.reports.figure_service import FiguresService, Report
@@ -40,7 +39,6 @@ from cinema.http.routes import Operation
 
 _DAYS: Final = "Days are business days at the cinema, by the start of the showtime."
 _FORMS: Final = "With `format=csv` or `Accept: text/csv` the rows are CSV."
-ADMINS: Final = frozenset({ADMIN})
 _ERRORS: Final = ("NOT_ACCEPTABLE", "RETRY")
 
 
@@ -65,7 +63,6 @@ def _operation(
     response: Any,
     example: Any,
     days: str = _DAYS,
-    roles: frozenset[str] = MANAGERS,
 ) -> Operation:
     """What all reports have in common."""
     return Operation(
@@ -76,7 +73,7 @@ def _operation(
         description=f"{description} {days} {_FORMS}",
         tag=TAG,
         auth="bearer",
-        roles=roles,
+        roles=MANAGERS,
         query=query,
         response=response,
         response_example=[example],
@@ -203,11 +200,10 @@ async def get_distributors(figures: FiguresService, context: RequestContext) -> 
     query=ExperimentQuery,
     response=list[ExperimentRow],
     example=examples.EXPERIMENT,
-    roles=ADMINS,
 )
 async def get_recommendations(figures: FiguresService, context: RequestContext) -> Reply:
     """What recommendations reached."""
-    report = await figures.recommendations(context.query)
+    report = await figures.recommendations(context.principal, context.query)
     return _answer(context, report, ExperimentRow)
 
 

@@ -83,6 +83,7 @@ EXPERIMENT: Final[dict[str, Any]] = {
     "experiment": "ranking",
     "measure": "booked_shown",
     "arm": "full",
+    "date": None,
     "is_control": False,
     "customers": 1800,
     "maturing": 130,

@@ -108,5 +108,8 @@ class FiguresKept:
     async def count_funnels(self) -> None:
         """Count how holds of the showtimes went on that are over. Refuses RETRY."""
         for _ in range(FUNNEL_PAGES):
-            if await self._funnels.count(self._now()) < AT_ONCE:
+            counted = await self._funnels.count(self._now())
+            for funnel in counted:
+                self._counts.funnel.add(funnel)
+            if len(counted) < AT_ONCE:
                 return

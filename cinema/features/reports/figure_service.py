@@ -90,12 +90,13 @@ class FiguresService:
         asked = query.first, query.last, _asked(by, query)
         return await self._report(query, await self._figures.cash(*asked, query.group_by))
 
-    async def recommendations(self, query: ExperimentQuery) -> Report:
+    async def recommendations(self, by: Principal, query: ExperimentQuery) -> Report:
         """What recommendations reached in experiments."""
-        check_period(query.first, query.last)
+        cinemas = _asked(by, query)
         since = datetime.combine(query.first, time(), UTC)
         until = datetime.combine(query.last, time(), UTC) + timedelta(days=1)
-        rows = await self._experiments.outcomes(since, until, self._now())
+        by_day = query.group_by == "date"
+        rows = await self._experiments.outcomes(since, until, self._now(), cinemas, by_day=by_day)
         return await self._report(query, rows)
 
     async def dashboard(self, by: Principal, cinema_id: UUID | None) -> Dashboard:
@@ -113,7 +114,7 @@ class FiguresService:
         return Report(rows, meta)
 
 
-def _asked(by: Principal, query: PeriodQuery) -> Cinemas:
+def _asked(by: Principal, query: PeriodQuery | ExperimentQuery) -> Cinemas:
     check_period(query.first, query.last)
     return _cinemas(by, query.cinema_id)
 

@@ -20,6 +20,7 @@ CapacityGroup = Literal["showtime", "date", "movie", "cinema", "screen"]
 RevenueGroup = Literal["date", "movie", "cinema", "showtime", "ticket_type", "method"]
 OccupancyGroup = Literal["screen", "cinema", "movie", "date", "weekday", "hour"]
 FunnelGroup = Literal["date", "movie", "cinema", "screen", "showtime", "weekday", "hour"]
+ExperimentGroup = Literal["arm", "date"]
 CashGroup = Literal["date", "cinema", "till"]
 Measure = Literal["clicked", "booked_shown", "booked"]
 Percent = Annotated[float | None, Meta(description="Null if there is nothing.")]
@@ -167,10 +168,16 @@ class FunnelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ExperimentQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Days in UTC on which films were shown, both included."""
+    """Days in UTC on which films were shown, both included.
+
+    What counts as booked are bookings at `cinema_id`; without it at all cinemas that you run. By
+    `date`, customers stand at the day on which they were first shown a film.
+    """
 
     first: date = msgspec.field(name="from")
     last: date = msgspec.field(name="to")
+    cinema_id: UUID | None = None
+    group_by: ExperimentGroup = "arm"
     format: Annotated[ReportForm | None, Meta(description="Else what `Accept` asks for.")] = None
 
 
@@ -180,7 +187,8 @@ class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `customers` were shown films, `reached` of them did what `measure` says: `clicked` one,
     `booked_shown` within 7 days after it was shown, `booked` any film within 7 days after the
     first was shown. For `maturing` of them these days are not over. Shares and differences from
-    control are percents, with 95 % intervals.
+    control are percents, with 95 % intervals; by `date`, from control of the same day. `date` is
+    null if rows are not by day.
     """
 
     key: str
@@ -188,6 +196,7 @@ class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     experiment: str
     measure: Measure
     arm: str
+    date: str | None
     is_control: bool
     customers: int
     maturing: int

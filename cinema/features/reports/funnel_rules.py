@@ -35,6 +35,14 @@ class Funnel(msgspec.Struct, gc=False):
                 self.holds += len(event.offers)
             self._count(event)
 
+    def add(self, other: Funnel) -> None:
+        """Count what another one has counted."""
+        self.holds += other.holds
+        self.released += other.released
+        self.expired += other.expired
+        self.checkouts += other.checkouts
+        self.confirmed += other.confirmed
+
     def _count(self, event: AnyEvent) -> None:
         match event:
             case SeatsHeld():

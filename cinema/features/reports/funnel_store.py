@@ -46,17 +46,19 @@ class FunnelRepository:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def count(self, now: datetime) -> int:
-        """Count some showtimes that are over; how many, 0 also if another node does."""
+    async def count(self, now: datetime) -> list[Funnel]:
+        """Count some showtimes that are over; those of each, none also if another node does."""
         over = now - OVER_FOR
         async with transaction(self._pool) as running:
             if not await running.fetchval(_LOCK, NAME):
-                return 0
+                return []
             due = await running.fetch(_DUE, over - WITHIN, over, AT_ONCE)
+            funnels = []
             for row in due:
                 funnel = await _funnel(running, row["id"])
                 await running.execute(_ADD, row["id"], *msgspec.structs.astuple(funnel))
-        return len(due)
+                funnels.append(funnel)
+        return funnels
 
 
 async def _funnel(running: PooledConnection, showtime_id: UUID) -> Funnel:

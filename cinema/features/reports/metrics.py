@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from cinema.features.reports.funnel_rules import Funnel
 from cinema.features.reports.projection_store import NAME, ProjectionBacklog
 
 
@@ -15,6 +17,7 @@ class FigureCounts:
 
     def __init__(self) -> None:
         self.showtimes = 0
+        self.funnel = Funnel()
         self.waiting = 0
         self.late_s = 0.0
 
@@ -31,6 +34,14 @@ class FigureCounts:
             "Showtimes whose figures for reports were counted.",
             value=self.showtimes,
         )
+        steps = CounterMetricFamily(
+            "cinema_funnel_steps",
+            "Holds of showtimes that are over, and how they went on.",
+            labels=("step",),
+        )
+        for name, value in msgspec.structs.asdict(self.funnel).items():
+            steps.add_metric([name], value)
+        yield steps
         waiting = GaugeMetricFamily(
             "cinema_projection_waiting",
             "Public events that a projection has not read.",

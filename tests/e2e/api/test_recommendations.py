@@ -628,6 +628,15 @@ async def test_customers_of_an_experiment_are_counted_against_control(
         async with house.client.get(f"{path}&format=csv", headers=bearer) as reply:
             read = list(csv.DictReader(io.StringIO(await reply.text())))
         assert [one["key"] for one in read] == [one["key"] for one in rows]
-        assert (await house.ask("manager", "GET", path)).error == (403, "FORBIDDEN")
+        # Managers see what came of it at their own cinemas.
+        assert (await house.ask("manager", "GET", path)).data == rows
+        here = f"{path}&cinema_id={house.cinema_id}"
+        assert (await house.ask("admin", "GET", here)).data == rows
+        assert (await house.ask("manager elsewhere", "GET", here)).error == (403, "FORBIDDEN")
+        elsewhere = (await house.ask("manager elsewhere", "GET", path)).data
+        assert {one["measure"] for one in elsewhere if one["reached"]} == {"clicked"}
+        by_day = (await house.ask("admin", "GET", f"{path}&group_by=date")).data
+        assert sum(one["customers"] for one in by_day) == sum(one["customers"] for one in rows)
+        assert all(one["date"] in one["label"] for one in by_day)
         backwards = f"admin/reports/recommendations?from={today}&to=2026-01-01"
         assert (await house.ask("admin", "GET", backwards)).error == (400, "VALIDATION_ERROR")

@@ -513,7 +513,9 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
                 ("Distributors", "distributor"),
             )
         },
-        "getRecommendationsReport": Call("GET", f"admin/reports/recommendations?{DAYS_OF}", ADMINS),
+        "getRecommendationsReport": Call(
+            "GET", f"admin/reports/recommendations?{DAYS_OF}", MANAGERS
+        ),
         "getDashboard": Call("GET", "admin/dashboard", PLANNERS),
         "listInvoicesOfCinema": Call("GET", f"cinemas/{house.cinema_id}/invoices", MANAGERS),
         "quoteRefund": Call("GET", f"bookings/{facts['booking']}/refund-quote", BUYERS),

@@ -195,3 +195,40 @@ async def test_only_experiments_of_the_days_count(past: Past) -> None:
     assert await past.rows() == {}
     await past.show(uuid4(), "full", at=SINCE)
     assert {one.customers for one in (await past.rows()).values()} == {1}
+
+
+async def test_customers_stand_at_the_day_on_which_they_were_first_shown_a_film(
+    past: Past,
+) -> None:
+    ada, bob, cem = uuid4(), uuid4(), uuid4()
+    for customer, arm, days in ((ada, "full", 0), (bob, "popular", 0), (cem, "full", 1)):
+        await past.show(customer, arm, at=SHOWN + days * DAY)
+        await past.show(customer, arm, at=SHOWN + (days + 1) * DAY)
+        await past.book(customer, "shown", SHOWN + 3 * DAY)
+    store = ExperimentsRepository(PrimaryReads(past.pool))
+    rows = await store.outcomes(SINCE, UNTIL, NOW, by_day=True)
+    booked = {(one.date, one.arm): one for one in rows if one.measure == "booked"}
+    assert {key: (one.customers, one.reached) for key, one in booked.items()} == {
+        ("2026-06-10", "popular"): (1, 1),
+        ("2026-06-10", "full"): (1, 1),
+        ("2026-06-11", "full"): (1, 1),
+    }
+    # Beside control of the same day; on the second there is none.
+    assert booked["2026-06-10", "full"].difference == 0.0
+    assert booked["2026-06-11", "full"].difference is None
+    assert len({one.key for one in rows}) == len(rows) == 9
+
+
+async def test_bookings_elsewhere_are_no_outcome_of_a_cinema(past: Past) -> None:
+    ada = uuid4()
+    await past.click(ada, await past.show(ada, "full"))
+    await past.book(ada, "other", SHOWN + DAY)
+    store = ExperimentsRepository(PrimaryReads(past.pool))
+    cinemas = {
+        title: await past.pool.fetchval("select cinema_id from showtimes where id = $1", one)
+        for title, one in past.showtimes.items()
+    }
+    for title, reached in (("shown", [1, 0, 0]), ("other", [1, 0, 1])):
+        rows = await store.outcomes(SINCE, UNTIL, NOW, [cinemas[title]])
+        assert [one.reached for one in rows] == reached, title
+    assert [one.reached for one in await store.outcomes(SINCE, UNTIL, NOW, [])] == [1, 0, 0]

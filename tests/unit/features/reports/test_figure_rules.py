@@ -23,6 +23,7 @@ from cinema.domain.showtime.events import (
 from cinema.features.reports.figure_rules import percent, rows_as_csv, taken_together
 from cinema.features.reports.figure_shapes import CapacityRow, RevenueRow
 from cinema.features.reports.funnel_rules import Funnel
+from cinema.features.reports.metrics import FigureCounts
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(1, 5))
@@ -97,3 +98,17 @@ def test_each_hold_is_counted_where_it_ended(events: list[object], expected: Fun
     funnel = Funnel()
     funnel.count(events)  # type: ignore[arg-type]
     assert funnel == expected
+
+
+def test_what_was_counted_of_showtimes_that_are_over_is_told_by_step() -> None:
+    counts = FigureCounts()
+    for holds in (7, 3):
+        counts.funnel.add(Funnel(holds=holds, released=2, expired=1, checkouts=3, confirmed=2))
+    (steps,) = [one for one in counts.families() if one.name == "cinema_funnel_steps"]
+    assert {one.labels["step"]: one.value for one in steps.samples} == {
+        "holds": 10,
+        "released": 4,
+        "expired": 2,
+        "checkouts": 6,
+        "confirmed": 4,
+    }
