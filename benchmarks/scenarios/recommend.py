@@ -12,13 +12,14 @@ import numpy as np
 from benchmarks.results import Figures, Measurement, Outcome, Target
 from benchmarks.session import Bench, Options, Scenario
 from benchmarks.tastes.movielens import NotToBeHad, cached_wheel, films_of, ratings_of
-from benchmarks.tastes.ranking import PLACES, ndcg, recall
+from benchmarks.tastes.ranking import recall
 from benchmarks.tastes.splits import Case, by_time, leave_last
 from benchmarks.tastes.synthetic import WEEK_S, World, acts_of, make_world
 from cinema.features.recommendations.model.building import build
 from cinema.features.recommendations.model.facts import Customer, CustomerAct, Film, Model
 from cinema.features.recommendations.model.history import film_weights, history
 from cinema.features.recommendations.model.popularity import count_popularity
+from cinema.features.recommendations.model.ranking import PLACES, ndcg
 from cinema.features.recommendations.model.scoring import Scorer
 
 CUSTOMERS, FILMS, WEEKS, ASKED_WEEKS = 10_000, 400, 50, 3

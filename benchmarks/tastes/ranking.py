@@ -1,17 +1,9 @@
-"""How good an order of films is, when it is known what came."""
+"""How much of what came is foreseen."""
 
 from collections.abc import Collection, Sequence
-from math import log2
 from uuid import UUID
 
-PLACES = 10
-
-
-def ndcg(order: Sequence[UUID], came: Collection[UUID]) -> float:
-    """Normalised discounted cumulative gain of the first ten places."""
-    gain = sum(1 / log2(place + 2) for place, one in enumerate(order[:PLACES]) if one in came)
-    best = sum(1 / log2(place + 2) for place in range(min(PLACES, len(came))))
-    return gain / best
+from cinema.features.recommendations.model.ranking import PLACES
 
 
 def recall(order: Sequence[UUID], came: Collection[UUID]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ARMS: Final = ("full", "popular", "no_history")
+ARMS: Final = ("full", "fixed", "popular", "no_history")
 """The ways to order films; a test holds them to those of the model."""
 
 _FORM: Final = re.compile(r"[a-z0-9_-]{1,40}:[a-z_]+=[0-9]{1,2}(,[a-z_]+=[0-9]{1,2})+")

@@ -8,11 +8,12 @@ from typing import Final
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.recommendations import routes as recommendation_routes
-from cinema.features.recommendations.jobs import Models, building
+from cinema.features.recommendations.jobs import Models, building, refitting
 from cinema.features.recommendations.personal_store import RecommendationFacts
 from cinema.features.recommendations.rules import Experiment
 from cinema.features.recommendations.service import CurrentModel, Programme, RecommendationsService
 from cinema.features.recommendations.store import ModelRepository, RecommendationsRepository
+from cinema.features.recommendations.trial_store import TrialsRepository
 from cinema.features.recommendations.visit_jobs import VisitsWritten
 from cinema.features.recommendations.visit_store import VisitsRepository
 from cinema.features.recommendations.visits import Visits
@@ -36,7 +37,13 @@ async def build(node: NodeParts, _offered: Offered) -> Feature:
         experiment=_experiment(node.settings.recommendation_experiment),
     )
     models = Models(
-        ModelRepository(node.pool, node.sessions), programme, current, building(), now=now
+        ModelRepository(node.pool, node.sessions),
+        programme,
+        current,
+        building(),
+        TrialsRepository(node.sessions),
+        refitting(),
+        now=now,
     )
     return Feature(
         routes=bound(recommendation_routes.ROUTES, service),

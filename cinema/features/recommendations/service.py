@@ -113,7 +113,8 @@ class RecommendationsService:
         version, scorer = self._current.version, self._current.scorer
         counts = by is not None and not known.preferences.opt_out
         way = assigned(self._experiment, UUID(bytes=by.user_id) if by and counts else None)
-        order = scorer.order(choice.candidates, choice.customer, ARMS[way.arm])
+        weights = ARMS[way.arm](scorer.weights)
+        order = scorer.order(choice.candidates, choice.customer, weights)
         page = make_page(order, query.limit, self._random)
         reasons = [reason_for(one.scored, choice.customer, scorer) for one in page]
         ids: list[UUID | None] = [None] * len(page)

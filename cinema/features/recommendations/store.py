@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -78,7 +78,7 @@ READ_LIMIT_S: Final = 60.0
 """For each statement that reads what a model is built from: they look at all late bookings."""
 
 # Accounts that opted out, and the guests that they have claimed: nothing that they do counts.
-_OPTED_OUT: Final = """(
+OPTED_OUT: Final = """(
     select user_id from recommendation_preferences where opted_out
     union all
     select guest.id from guests guest
@@ -103,7 +103,7 @@ select movie.*, (
 ) as first_at
 from movies movie where movie.id = any($1) and movie.deleted_at is null
 order by movie.id"""
-_FILMS: Final = "select id, title, genres from movies where id = any($1)"
+FILMS: Final = "select id, title, genres from movies where id = any($1)"
 _CINEMAS: Final = "select id, name from cinemas where id = any($1) and deleted_at is null"
 
 _PREFERENCES: Final = """
@@ -156,14 +156,14 @@ select shown.id, $1, shown.movie_id, shown.place, shown.propensity, shown.explor
     $2, $3, $10, $11, $12
 from unnest($4::uuid[], $5::uuid[], $6::smallint[], $7::real[], $8::boolean[], $9::text[])
     as shown(id, movie_id, place, propensity, explored, reason)
-where not exists (select from {_OPTED_OUT} away where away.user_id = $1)"""
+where not exists (select from {OPTED_OUT} away where away.user_id = $1)"""
 _NOTE: Final = f"""
 insert into recommendation_events (id, user_id, movie_id, kind, exposure_id, at)
 select told.id, $1, told.movie_id, told.kind, told.exposure_id, $2
 from unnest($3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
     as told(id, movie_id, kind, exposure_id)
 join movies movie on movie.id = told.movie_id
-where not exists (select from {_OPTED_OUT} away where away.user_id = $1)
+where not exists (select from {OPTED_OUT} away where away.user_id = $1)
 returning true"""
 _FORGET: Final = """
 delete from {table} where id in (
@@ -187,41 +187,43 @@ returning version"""
 # The weights are those of `model/history.py`. Guests that an account has claimed are the account.
 _HISTORIES: Final = """
 with acts as (
-    select booking.user_id, showtime.movie_id, booking.created_at as at, $2::real as weight
+    select booking.user_id, showtime.movie_id, booking.created_at as at, $2::real as weight,
+        1 as step
     from bookings booking join showtimes showtime on showtime.id = booking.showtime_id
     where booking.created_at > $1 and booking.status in ('confirmed', 'cancelled', 'refunded')
     union all
     select booking.user_id, showtime.movie_id, coalesce(booking.cancelled_at, booking.created_at),
-        $3::real
+        $3::real, -1
     from bookings booking join showtimes showtime on showtime.id = booking.showtime_id
     where booking.created_at > $1 and booking.status in ('cancelled', 'refunded')
     union all
-    select booking.user_id, showtime.movie_id, entry.entered_at, $4::real
+    select booking.user_id, showtime.movie_id, entry.entered_at, $4::real, 0
     from bookings booking join showtimes showtime on showtime.id = booking.showtime_id
     cross join lateral (
         select min(entered_at) as entered_at from ticket_entries where booking_id = booking.id
     ) entry
-    where booking.created_at > $1 and booking.status = 'confirmed'
+    where booking.created_at > $1 and booking.created_at <= $12 and booking.status = 'confirmed'
         and entry.entered_at is not null
     union all
-    select user_id, movie_id, at, case kind when 'more' then $5::real else $6::real end
+    select user_id, movie_id, at, case kind when 'more' then $5::real else $6::real end, 0
     from recommendation_feedback where kind in ('more', 'less') and at > $1
     union all
-    select user_id, movie_id, coalesce(updated_at, created_at), $5::real
+    select user_id, movie_id, coalesce(updated_at, created_at), $5::real, 0
     from reviews
     where rating >= $11 and deleted_at is null and coalesce(updated_at, created_at) > $1
     union all
-    select user_id, movie_id, max(at), $7::real
-    from recommendation_events where kind = 'seat_map' and at > $1 group by user_id, movie_id
+    select user_id, movie_id, max(at), $7::real, 0
+    from recommendation_events
+    where kind = 'seat_map' and at > $1 and at <= $12 group by user_id, movie_id
 )
 select coalesce(guest.claimed_by, acts.user_id) as customer_id, acts.movie_id,
     sum(acts.weight * power(0.5, greatest(0, extract(epoch from $8 - acts.at)) / $9)) as weight,
-    max(acts.at) as last_at
+    sum(acts.step) > 0 as saw, max(acts.at) as last_at
 from acts
 left join guests guest on guest.id = acts.user_id
 left join recommendation_preferences preference
     on preference.user_id = coalesce(guest.claimed_by, acts.user_id)
-where preference.opted_out is not true
+where acts.at <= $12 and preference.opted_out is not true
 group by 1, 2
 order by last_at desc, customer_id, movie_id limit $10"""
 _POPULARITY: Final = f"""
@@ -231,7 +233,7 @@ select showtime.cinema_id, showtime.movie_id,
 from bookings booking
 join showtimes showtime on showtime.id = booking.showtime_id
 where booking.created_at > $2 and booking.created_at <= $1 and booking.status = 'confirmed'
-    and not exists (select from {_OPTED_OUT} away where away.user_id = booking.user_id)
+    and not exists (select from {OPTED_OUT} away where away.user_id = booking.user_id)
 group by showtime.cinema_id, showtime.movie_id
 order by showtime.cinema_id, showtime.movie_id"""
 
@@ -279,9 +281,13 @@ class RecommendationsRepository:
         ]
 
     async def known(self, user_id: UUID, ids: Sequence[UUID], now: datetime) -> KnownCustomer:
-        """What is known of a customer, whose bookings have any of `ids`. Refuses RETRY."""
+        """What is known of a customer, whose bookings have any of `ids`.
+
+        Refuses RETRY. Raises `CannotOpen`.
+        """
         async with connection(self._pool) as reading:
-            preferences = _preferences_of(await reading.fetchrow(_PREFERENCES, user_id))
+            row = await reading.fetchrow(_PREFERENCES, user_id)
+            preferences = _preferences_of(row)
             said = await reading.fetch(_FEEDBACK, user_id)
             acts: list[CustomerAct] = []
             visits: list[Visit] = []
@@ -301,7 +307,7 @@ class RecommendationsRepository:
                     for row in await reading.fetch(_SEAT_MAPS, ids, oldest)
                 ]
             about = {act.movie_id for act in acts} | {row["movie_id"] for row in said}
-            films = await reading.fetch(_FILMS, sorted(about))
+            films = await reading.fetch(FILMS, sorted(about))
         if preferences.opt_out:
             # What was said about films takes them off the list, and counts for nothing else.
             said = [row for row in said if row["kind"] in {"hide", "seen"}]
@@ -310,7 +316,7 @@ class RecommendationsRepository:
             feedback=[Said(row["movie_id"], row["kind"], row["at"].timestamp()) for row in said],
             acts=acts,
             visits=visits,
-            films={row["id"]: _film_of(row) for row in films},
+            films={row["id"]: film_of_row(row) for row in films},
         )
 
     async def cinema_names(self, cinema_ids: Sequence[UUID]) -> dict[UUID, str]:
@@ -319,9 +325,10 @@ class RecommendationsRepository:
         return {row["id"]: row["name"] for row in rows}
 
     async def preferences(self, user_id: UUID) -> Preferences:
-        """What a customer likes. Refuses RETRY."""
+        """What a customer likes. Refuses RETRY. Raises `CannotOpen`."""
         async with connection(self._pool) as reading:
-            return _preferences_of(await reading.fetchrow(_PREFERENCES, user_id))
+            row = await reading.fetchrow(_PREFERENCES, user_id)
+        return _preferences_of(row)
 
     async def set_preferences(
         self, user_id: UUID, ids: Sequence[UUID], wanted: PreferencesInput, now: datetime
@@ -449,24 +456,15 @@ class ModelRepository:
         async with whole_session(self._sessions) as reading:
             await reading.execute(f"set transaction_timeout = '{READ_LIMIT_S:.0f}s'")
             async with reading.transaction(readonly=True):
-                async for row in reading.cursor(
-                    _HISTORIES,
-                    now - timedelta(days=HISTORY_DAYS),
-                    *(ACT_WEIGHTS[kind] for kind in _WEIGHED),
-                    now,
-                    HISTORY_HALF_LIFE_DAYS * DAY_S,
-                    PAIRS_MAX,
-                    LIKED_RATING,
-                    prefetch=ROWS_AT_ONCE,
-                    timeout=READ_LIMIT_S,
-                ):
+                # What clocks say is in the future counts as if it were now.
+                async for row in histories_of(reading, now, until=now + timedelta(days=1)):
                     place = places.setdefault(row["movie_id"], len(places))
                     histories.setdefault(row["customer_id"], {})[place] = float(row["weight"])
-            popularity = await _popularity(reading, now)
+            popularity = await popularity_of(reading, now)
             for movie_id in (*candidates, *popularity.chain):
                 places.setdefault(movie_id, len(places))
-            rows = await reading.fetch(_FILMS, list(places))
-        found = {row["id"]: _film_of(row) for row in rows}
+            rows = await reading.fetch(FILMS, list(places))
+        found = {row["id"]: film_of_row(row) for row in rows}
         # A film may have been deleted since somebody has named it.
         films = [movie_id for movie_id in places if movie_id in found]
         new_places = {places[movie_id]: place for place, movie_id in enumerate(films)}
@@ -494,7 +492,31 @@ _WEIGHED: Final = (
 """The kinds of acts in the order of the statement's parameters."""
 
 
-async def _popularity(reading: PooledConnection, now: datetime) -> Popularity:
+def histories_of(
+    reading: PooledConnection, now: datetime, *, until: datetime
+) -> AsyncIterator[Record]:
+    """Customers and films with their weight at `now`, by all that was done until then.
+
+    In a transaction; those of whoever did something last come first.
+    """
+    return aiter(
+        reading.cursor(
+            _HISTORIES,
+            now - timedelta(days=HISTORY_DAYS),
+            *(ACT_WEIGHTS[kind] for kind in _WEIGHED),
+            now,
+            HISTORY_HALF_LIFE_DAYS * DAY_S,
+            PAIRS_MAX,
+            LIKED_RATING,
+            until,
+            prefetch=ROWS_AT_ONCE,
+            timeout=READ_LIMIT_S,
+        )
+    )
+
+
+async def popularity_of(reading: PooledConnection, now: datetime) -> Popularity:
+    """How popular films were at `now`."""
     chain: dict[UUID, float] = {}
     cinemas: dict[UUID, dict[UUID, float]] = {}
     bookings: dict[UUID, dict[UUID, int]] = {}
@@ -557,5 +579,6 @@ def _showtime_of(row: Record) -> NextShowtime:
     )
 
 
-def _film_of(row: Record) -> Film:
+def film_of_row(row: Record) -> Film:
+    """A film as the model knows it."""
     return Film(id=row["id"], title=row["title"], genres=tuple(row["genres"]))

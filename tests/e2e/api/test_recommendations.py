@@ -12,12 +12,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
 import structlog
 
 from cinema.features.accounts.erasure_store import ErasureRepository
-from cinema.features.recommendations.jobs import COMMAND, REBUILD, Models, building
+from cinema.features.recommendations.jobs import (
+    COMMAND,
+    REBUILD,
+    REFIT,
+    TRIAL_WEEKS,
+    WEIGHTS_COMMAND,
+    Models,
+    building,
+    refitting,
+)
 from cinema.features.recommendations.model.facts import ActKind
 from cinema.features.recommendations.model.reasons import Reason, reason_for
 from cinema.features.recommendations.personal_store import RecommendationFacts
@@ -36,6 +46,7 @@ from cinema.features.recommendations.store import (
     ModelRepository,
     RecommendationsRepository,
 )
+from cinema.features.recommendations.trial_store import TrialsRepository
 from cinema.settings import experiment_of
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool
@@ -475,7 +486,11 @@ async def test_a_good_rating_counts_as_liking_the_film(house: House) -> None:
 
 
 def models(
-    pool: Pool, *, ahead: timedelta = BY_THE_TEST, command: tuple[str, ...] = COMMAND
+    pool: Pool,
+    *,
+    ahead: timedelta = BY_THE_TEST,
+    command: tuple[str, ...] = COMMAND,
+    refit_command: tuple[str, ...] = WEIGHTS_COMMAND,
 ) -> tuple[Models, CurrentModel]:
     """What a node does every ten seconds, and the model that it serves."""
     current = CurrentModel()
@@ -484,7 +499,12 @@ def models(
         return datetime.now(UTC) + ahead
 
     programme = Programme(RecommendationsRepository(pool, new_id=uuid4), now=now)
-    return Models(ModelRepository(pool), programme, current, building(command), now=now), current
+    ours = Models(
+        *(ModelRepository(pool), programme, current, building(command)),
+        *(TrialsRepository(pool), refitting(refit_command)),
+        now=now,
+    )
+    return ours, current
 
 
 async def book_by_many(house: House, movie_id: str, customers: range) -> None:
@@ -575,6 +595,78 @@ async def test_a_process_that_fails_leaves_the_model_as_it_is(house: House) -> N
             await late.round()
         assert [one["event"] for one in events] == ["recommendation_model_not_built"]
         assert current.version == await ModelRepository(pool).version() == 1
+
+
+async def weeks_of_bookings(house: House, movie_ids: list[str], each: int) -> None:
+    """So many customers in each of the weeks that weights are tried on; each books one film."""
+    for weeks in range(1, TRIAL_WEEKS + 1):
+        showtimes = []
+        for number, movie_id in enumerate(movie_ids):
+            showtimes.append(showtime_id := await shown(house, movie_id))
+            starts_at = datetime.now(UTC) - timedelta(weeks=weeks, days=-4, hours=-4 * number)
+            await house.database.execute(
+                "update showtimes set starts_at = $2, ends_at = $3, clear_at = $3,"
+                " sales_opens_at = $4 where id = $1",
+                *(showtime_id, starts_at, starts_at + timedelta(hours=2)),
+                starts_at - timedelta(days=60),
+            )
+        await house.database.executemany(
+            "insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor,"
+            " currency, created_at) values ($1, $2, $3, $4, $1, 'confirmed', 1000, 'EUR', $5)",
+            [
+                (
+                    *(uuid4(), uuid4().hex[:12], showtimes[one % len(showtimes)], uuid4()),
+                    datetime.now(UTC) - timedelta(weeks=weeks, days=-3),
+                )
+                for one in range(each)
+            ],
+        )
+
+
+def tried_in(events: list[Any]) -> list[Any]:
+    return [one for one in events if one["event"] == "recommendation_weights_tried"]
+
+
+async def test_weights_are_tried_on_recent_weeks_once_a_day_and_kept_with_the_model(
+    house: House,
+) -> None:
+    films = list((await three_films(house)).values())
+    await weeks_of_bookings(house, films, 60)
+    async with await open_pool(house.address, size=2) as pool:
+        ours, current = models(pool)
+        with structlog.testing.capture_logs() as events:
+            await ours.round()
+        (tried,) = tried_in(events)
+        # All but those of the last week, on whom they are tried.
+        assert tried["choices"] == (TRIAL_WEEKS - 1) * 60
+        model = current.scorer.model
+        if tried["is_new"]:
+            assert tried["after"] >= tried["before"]
+            assert model.weights is not None
+            assert msgspec.structs.asdict(model.weights) == tried["weights"]
+            assert current.scorer.weights == model.weights
+        else:
+            assert model.weights is None
+        first = model.refitted_at_s
+        assert first > 0
+        for ahead, times in ((BY_THE_TEST + REBUILD, 0), (BY_THE_TEST + REFIT, 1)):
+            later, its = models(pool, ahead=ahead + timedelta(minutes=1))
+            with structlog.testing.capture_logs() as events:
+                await later.round()
+            assert len(tried_in(events)) == times
+            assert (its.scorer.model.refitted_at_s > first) == bool(times)
+        assert its.version == 3
+
+
+async def test_a_model_is_built_also_if_weights_cannot_be_refitted(house: House) -> None:
+    await book_by_many(house, await film(house, "Seen"), range(3))
+    async with await open_pool(house.address, size=2) as pool:
+        ours, current = models(pool, refit_command=("false",))
+        with structlog.testing.capture_logs() as events:
+            await ours.round()
+        assert [one["event"] for one in events] == ["recommendation_weights_not_tried"]
+        assert current.version == 1
+        assert (current.scorer.model.weights, current.scorer.model.refitted_at_s) == (None, 0.0)
 
 
 # --- experiments

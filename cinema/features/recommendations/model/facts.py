@@ -21,7 +21,6 @@ class ActKind(Enum):
     """Rated 4 or 5, or asked for more of it."""
     DISLIKED = "disliked"
     """Asked for less of it."""
-    WATCH_LISTED = "watch_listed"
     SEAT_MAP = "seat_map"
     CANCELLED = "cancelled"
 
@@ -87,11 +86,22 @@ class Popularity(msgspec.Struct, frozen=True, kw_only=True):
     bookings: Mapping[UUID, Mapping[UUID, int]] = {}
 
 
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """What a standard deviation of each signal is worth."""
+
+    ease: float
+    popularity: float
+    content: float
+    freshness: float
+    usual: float
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """All that is learned: popularity, and how much each film of a history speaks for a candidate.
 
     `matrix` has a row for each film of `rows`, with a little-endian 32-bit float for each film of
-    `columns`. Both are empty where numpy is missing.
+    `columns`. Both are empty where numpy is missing. `weights` are those that were refitted last;
+    `refitted_at_s` is when that was tried.
     """
 
     built_at_s: float
@@ -100,3 +110,5 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     matrix: bytes = b""
     popularity: Popularity = Popularity()
     genre_weights: Mapping[str, float] = {}
+    weights: Weights | None = None
+    refitted_at_s: float = 0.0

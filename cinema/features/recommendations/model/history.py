@@ -20,7 +20,6 @@ ACT_WEIGHTS: Final = {
     ActKind.ATTENDED: 1.0,
     ActKind.LIKED: 2.0,
     ActKind.DISLIKED: -2.0,
-    ActKind.WATCH_LISTED: 1.0,
     ActKind.SEAT_MAP: 0.3,
     ActKind.CANCELLED: -1.0,
 }

@@ -2,12 +2,12 @@
 
 Each signal is made comparable first: how many standard deviations a candidate lies above the mean
 of all candidates. The score is their weighted sum. `WEIGHTS` were tuned once for the two gates of
-`bin/bench recommend` together.
+`bin/bench recommend` together; they serve until `refitting` has found better ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import nlargest
 from math import exp, log, sqrt
 from typing import Final
@@ -22,6 +22,7 @@ from cinema.features.recommendations.model.facts import (
     FilmHistory,
     Model,
     Slot,
+    Weights,
 )
 from cinema.features.recommendations.model.popularity import (
     POPULARITY_HALF_LIFE_DAYS,
@@ -47,25 +48,18 @@ SPREAD_MIN: Final = 1e-6
 """Candidates that differ less are alike: to compare them would make much of nothing."""
 
 
-class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """What a standard deviation of each signal is worth."""
-
-    ease: float
-    popularity: float
-    content: float
-    freshness: float
-    usual: float
-
-
 WEIGHTS: Final = Weights(ease=1.0, popularity=0.7, content=0.7, freshness=0.5, usual=0.2)
 
 
-ARMS: Final = {
-    "full": WEIGHTS,
-    "popular": Weights(ease=0.0, popularity=1.0, content=0.0, freshness=0.0, usual=0.0),
-    "no_history": Weights(ease=0.0, popularity=0.7, content=0.7, freshness=0.5, usual=0.2),
+_POPULAR: Final = Weights(ease=0.0, popularity=1.0, content=0.0, freshness=0.0, usual=0.0)
+
+ARMS: Final[Mapping[str, Callable[[Weights], Weights]]] = {
+    "full": lambda served: served,
+    "fixed": lambda _: WEIGHTS,
+    "popular": lambda _: _POPULAR,
+    "no_history": lambda served: msgspec.structs.replace(served, ease=0.0),
 }
-"""Ways to order films that experiments compare."""
+"""Ways to order films that experiments compare: weights, from those that are served."""
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +75,7 @@ class Scorer:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.weights = model.weights or WEIGHTS
         self._columns = {movie_id: place for place, movie_id in enumerate(model.columns)}
         width, matrix = len(model.columns), memoryview(model.matrix).cast("f")
         self._rows = {
@@ -92,18 +87,9 @@ class Scorer:
         self, candidates: Sequence[FilmCandidate], customer: Customer, weights: Weights = WEIGHTS
     ) -> list[Scored]:
         """All candidates, the best first; ties in the order of ids."""
-        signals = self.signals(candidates, customer)
-        trust = _trust(customer)
-        factors = {
-            "ease": weights.ease * trust,
-            "popularity": weights.popularity,
-            "content": weights.content * (1.0 if customer.genres else trust),
-            "freshness": weights.freshness,
-            "usual": weights.usual,
-        }
         parts = {
-            name: [factors[name] * one for one in z_scores(values)]
-            for name, values in signals.items()
+            name: [getattr(weights, name) * one for one in values]
+            for name, values in self.features(candidates, customer).items()
         }
         scored = [
             Scored(
@@ -114,6 +100,17 @@ class Scorer:
             for number, candidate in enumerate(candidates)
         ]
         return sorted(scored, key=lambda one: (-one.score, one.candidate.film.id))
+
+    def features(
+        self, candidates: Sequence[FilmCandidate], customer: Customer
+    ) -> dict[str, list[float]]:
+        """Each signal for each candidate in standard deviations; less of a short history."""
+        trust = _trust(customer)
+        trusted = {"ease": trust, "content": 1.0 if customer.genres else trust}
+        return {
+            name: [trusted.get(name, 1.0) * one for one in z_scores(values)]
+            for name, values in self.signals(candidates, customer).items()
+        }
 
     def signals(
         self, candidates: Sequence[FilmCandidate], customer: Customer
