@@ -58,6 +58,19 @@ def test_preferences_change_what_is_recommended_until_somebody_opts_out(
     page.get_by_text("Recommendations do not look at you").wait_for()
 
 
+def test_a_date_of_birth_is_kept_until_it_is_deleted(page: Page, backstage: Backstage) -> None:
+    sign_in(page, *backstage.account())
+    page.goto("/for-you")
+    for born in ("2019-05-04", ""):
+        page.get_by_text("What you like, and where").click()
+        field = page.get_by_label("Date of birth (optional)")
+        field.fill(born)
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Saved").wait_for()
+        page.reload()
+        expect(field).to_have_value(born)
+
+
 def test_a_seat_map_and_a_checkout_are_told_of(page: Page) -> None:
     with page.expect_request(lambda one: "seat_map" in _kinds(one)) as told:
         open_seats(page)

@@ -53,7 +53,7 @@ ERASED: Final = {
     "review_reports": {"reason"},
     "messages_off": {"address_digest", "kind"},
     "message_phones": {"number", "kinds"},
-    "recommendation_preferences": {"genres"},
+    "recommendation_preferences": {"genres", "date_of_birth"},
     "recommendation_feedback": {"kind"},
     "recommendation_exposures": {"reason", "experiment", "arm"},
     "recommendation_events": {"kind"},

@@ -8,6 +8,7 @@ from typing import Final
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.recommendations import routes as recommendation_routes
+from cinema.features.recommendations.birth_store import SEALED
 from cinema.features.recommendations.jobs import Models, building, refitting
 from cinema.features.recommendations.personal_store import RecommendationFacts
 from cinema.features.recommendations.rules import Experiment
@@ -23,7 +24,7 @@ from cinema.settings import experiment_of
 
 async def build(node: NodeParts, _offered: Offered) -> Feature:
     now, current = node.common_time, CurrentModel()
-    store = RecommendationsRepository(node.pool, node.reads, new_id=node.next_uuid)
+    store = RecommendationsRepository(node.pool, node.cipher, node.reads, new_id=node.next_uuid)
     programme = Programme(store, now=now)
     visits = Visits()
     service = RecommendationsService(
@@ -47,7 +48,7 @@ async def build(node: NodeParts, _offered: Offered) -> Feature:
     )
     return Feature(
         routes=bound(recommendation_routes.ROUTES, service),
-        personal=(RecommendationFacts(node.pool).disclose,),
+        personal=(RecommendationFacts(node.pool, node.cipher).disclose,),
         tasks={
             "recommendation-model": models.run,
             "showtime-visits": VisitsWritten(visits, VisitsRepository(node.pool)).run,
@@ -71,4 +72,4 @@ TAGS: Final = {
     "Recommendations": "Films that somebody may like, and what pages tell of their visitors.",
 }
 
-RECOMMENDATIONS: Final = Listed(build, tags=TAGS)
+RECOMMENDATIONS: Final = Listed(build, tags=TAGS, sealed=(SEALED,))

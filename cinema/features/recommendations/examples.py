@@ -48,4 +48,5 @@ PREFERENCES: Final[dict[str, Any]] = {
     "genres": ["Drama"],
     "cinema_ids": [CINEMA_ID],
     "opt_out": False,
+    "date_of_birth": "1995-03-22",
 }

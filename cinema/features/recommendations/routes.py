@@ -136,7 +136,9 @@ async def get_preferences(
     operation_id="replacePreferences",
     summary="Say what you like, and where",
     description="Missing fields get their defaults. With `opt_out` nothing that you do counts for "
-    "recommendations, yours or others'; what was kept of it for them is deleted.",
+    "recommendations, yours or others'; what was kept of it for them is deleted. With a "
+    "`date_of_birth` films that are rated for older people are not recommended; it is kept "
+    "encrypted, nobody else sees it, and a call without it deletes it.",
     tag=TAG,
     auth="bearer",
     request=PreferencesInput,

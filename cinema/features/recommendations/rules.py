@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cinema.features.catalog.shapes import Movie
+from cinema.features.recommendations.age_rules import age_allowed
 from cinema.features.recommendations.model.facts import (
     DAY_S,
     ActKind,
@@ -120,6 +121,7 @@ def choice_for(
 ) -> Choice:
     """Films that can be booked where the customer goes, but for those seen or hidden.
 
+    With a date of birth those that are rated for older people are left out too.
     Without a cinema these are the chosen ones, or those of past visits; if none of them shows
     anything, all.
     """
@@ -139,7 +141,12 @@ def choice_for(
     for visit in known.visits:
         slots[visit.slot] = slots.get(visit.slot, 0) + 1
     cinemas = {cinema_id} if cinema_id is not None else _cinemas_of(known)
-    shown = [one for one in programme if one.movie.id not in gone]
+    born, today = known.preferences.date_of_birth, now.date()
+    shown = [
+        one
+        for one in programme
+        if one.movie.id not in gone and age_allowed(one.movie.age_rating, born, today)
+    ]
     candidates = _candidates(shown, cinemas, now)
     if not candidates and cinema_id is None:
         cinemas = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -40,6 +40,8 @@ from cinema.features.recommendations.shapes import (
 from cinema.features.recommendations.store import Exposure, RecommendationsRepository
 from cinema.features.recommendations.visits import Visits
 from cinema.features.refusals import found
+
+BORN_FIRST: Final = date(1900, 1, 1)
 
 PROGRAMME_AGE_S: Final = 10.0
 """For so long what can be booked is not asked for again."""
@@ -187,7 +189,15 @@ class RecommendationsService:
         return await self._store.preferences(UUID(bytes=by.user_id))
 
     async def set_preferences(self, by: Principal, wanted: PreferencesInput) -> Preferences:
-        """Keep what the caller likes. Refuses UNKNOWN_REFERENCE for cinemas that are not there."""
+        """Keep what the caller likes.
+
+        Refuses VALIDATION_ERROR for a date on which nobody was born, UNKNOWN_REFERENCE for cinemas
+        that are not there.
+        """
+        born = wanted.date_of_birth
+        if born is not None and not BORN_FIRST <= born <= self._now().date():
+            text = "Nobody who is alive was born on this day."
+            raise refuse("VALIDATION_ERROR", text, path="$.date_of_birth")
         user_id = UUID(bytes=by.user_id)
         unknown = await self._store.set_preferences(user_id, _ids(by), wanted, self._now())
         if unknown:

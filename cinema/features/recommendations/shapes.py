@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -128,12 +128,14 @@ class EventsAccepted(msgspec.Struct, frozen=True, kw_only=True):
 class PreferencesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the caller likes, and where.
 
-    With `opt_out` neither bookings nor anything else that the caller does is looked at.
+    With `opt_out` neither bookings nor anything else that the caller does is looked at. With
+    `date_of_birth` films that are rated for older people are left out; nobody else sees it.
     """
 
     genres: Annotated[list[Tag], Meta(max_length=GENRES_MAX)] = []
     cinema_ids: Annotated[list[UUID], Meta(max_length=CINEMAS_MAX)] = []
     opt_out: bool = False
+    date_of_birth: date | None = None
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,3 +144,4 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     genres: list[str] = []
     cinema_ids: list[UUID] = []
     opt_out: bool = False
+    date_of_birth: date | None = None

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.catalog.movie_store import movie_of
+from cinema.features.recommendations.birth_store import opened_birth, sealed_birth
 from cinema.features.recommendations.model.facts import (
     DAY_S,
     ActKind,
@@ -54,6 +55,7 @@ from cinema.storage.database.transactions import (
     transaction,
     whole_session,
 )
+from cinema.storage.encryption import Cipher
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -107,7 +109,8 @@ FILMS: Final = "select id, title, genres from movies where id = any($1)"
 _CINEMAS: Final = "select id, name from cinemas where id = any($1) and deleted_at is null"
 
 _PREFERENCES: Final = """
-select genres, cinema_ids, opted_out from recommendation_preferences where user_id = $1"""
+select genres, cinema_ids, opted_out, date_of_birth
+from recommendation_preferences where user_id = $1"""
 _FEEDBACK: Final = """
 select movie_id, kind, at from recommendation_feedback where user_id = $1 order by at, movie_id"""
 _BOOKINGS: Final = """
@@ -129,10 +132,12 @@ select movie_id, coalesce(updated_at, created_at) as at from reviews
 where user_id = $1 and rating >= $2 and deleted_at is null order by movie_id"""
 
 _SET_PREFERENCES: Final = """
-insert into recommendation_preferences (user_id, genres, cinema_ids, opted_out, updated_at)
-values ($1, $2, $3, $4, $5)
+insert into recommendation_preferences (user_id, genres, cinema_ids, opted_out, updated_at,
+    date_of_birth)
+values ($1, $2, $3, $4, $5, $6)
 on conflict (user_id) do update set genres = excluded.genres, cinema_ids = excluded.cinema_ids,
-    opted_out = excluded.opted_out, updated_at = excluded.updated_at"""
+    opted_out = excluded.opted_out, updated_at = excluded.updated_at,
+    date_of_birth = excluded.date_of_birth"""
 _UNKNOWN_CINEMAS: Final = """
 select asked.id from unnest($1::uuid[]) as asked(id)
 where not exists (select from cinemas where id = asked.id and deleted_at is null)"""
@@ -253,9 +258,15 @@ class RecommendationsRepository:
     """What recommendations are made from; lists that clients see may come from a replica."""
 
     def __init__(
-        self, pool: Pool, reads: Reads | None = None, *, new_id: Callable[[], UUID]
+        self,
+        pool: Pool,
+        cipher: Cipher,
+        reads: Reads | None = None,
+        *,
+        new_id: Callable[[], UUID],
     ) -> None:
         self._pool = pool
+        self._cipher = cipher
         self._reads = reads or PrimaryReads(pool)
         self._new_id = new_id
 
@@ -287,7 +298,7 @@ class RecommendationsRepository:
         """
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_PREFERENCES, user_id)
-            preferences = _preferences_of(row)
+            preferences = self._preferences_of(user_id, row)
             said = await reading.fetch(_FEEDBACK, user_id)
             acts: list[CustomerAct] = []
             visits: list[Visit] = []
@@ -328,7 +339,7 @@ class RecommendationsRepository:
         """What a customer likes. Refuses RETRY. Raises `CannotOpen`."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_PREFERENCES, user_id)
-        return _preferences_of(row)
+        return self._preferences_of(user_id, row)
 
     async def set_preferences(
         self, user_id: UUID, ids: Sequence[UUID], wanted: PreferencesInput, now: datetime
@@ -344,11 +355,22 @@ class RecommendationsRepository:
                 return [row["id"] for row in unknown]
             cinemas, off = list(dict.fromkeys(wanted.cinema_ids)), wanted.opt_out
             genres = list(dict.fromkeys(wanted.genres))
-            await running.execute(_SET_PREFERENCES, user_id, genres, cinemas, off, now)
+            born = sealed_birth(self._cipher, user_id, wanted.date_of_birth)
+            await running.execute(_SET_PREFERENCES, user_id, genres, cinemas, off, now, born)
             if off:
                 for statement in _FORGET_DEEDS:
                     await running.execute(statement, ids)
         return []
+
+    def _preferences_of(self, user_id: UUID, row: Record | None) -> Preferences:
+        if row is None:
+            return Preferences()
+        return Preferences(
+            genres=row["genres"],
+            cinema_ids=row["cinema_ids"],
+            opt_out=row["opted_out"],
+            date_of_birth=opened_birth(self._cipher, user_id, row["date_of_birth"]),
+        )
 
     async def say(self, user_id: UUID, said: FeedbackInput, now: datetime) -> Feedback | None:
         """Keep feedback about a film; None if there is none. Refuses RETRY, OUTCOME_UNKNOWN."""
@@ -561,12 +583,6 @@ def _acts_of(user_id: UUID, row: Record) -> list[CustomerAct]:
         for kind, moment in moments
         if moment is not None
     ]
-
-
-def _preferences_of(row: Record | None) -> Preferences:
-    if row is None:
-        return Preferences()
-    return Preferences(genres=row["genres"], cinema_ids=row["cinema_ids"], opt_out=row["opted_out"])
 
 
 def _showtime_of(row: Record) -> NextShowtime:

@@ -18,6 +18,7 @@ import pytest_asyncio
 import structlog
 
 from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.recommendations.birth_store import SEALED
 from cinema.features.recommendations.jobs import (
     COMMAND,
     REBUILD,
@@ -50,9 +51,13 @@ from cinema.features.recommendations.trial_store import TrialsRepository
 from cinema.settings import experiment_of
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Clocks, House, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+CIPHER = Cipher([bytes.fromhex("ab" * 32)])
+"""That of the house."""
 
 AFTER_PROGRAMME_S = 11.0
 """What can be booked is asked for anew after so long."""
@@ -196,7 +201,12 @@ async def test_the_list_of_a_cinema_has_only_what_runs_there(house: House) -> No
     assert await titles(house, None, f"cinema_id={far}") == {"Three"}
     wanted = {"cinema_ids": [far], "genres": ["Drama", "Drama"]}
     answer = await house.ask("ada", "PUT", "me/preferences", wanted)
-    assert answer.data == {"cinema_ids": [far], "genres": ["Drama"], "opt_out": False}
+    assert answer.data == {
+        "cinema_ids": [far],
+        "genres": ["Drama"],
+        "opt_out": False,
+        "date_of_birth": None,
+    }
     assert (await house.ask("ada", "GET", "me/preferences")).data == answer.data
     assert await titles(house, "ada") == {"Three"}
     (one,) = await listed(house, "ada")
@@ -212,7 +222,75 @@ async def test_preferences_name_cinemas_that_are_there(house: House) -> None:
         "genres": [],
         "cinema_ids": [],
         "opt_out": False,
+        "date_of_birth": None,
     }
+
+
+RATINGS = {"U": 0, "FSK 12": 12, "PG-13": 13, "15": 15, "NC-17": 18, "unrated": 0}
+"""Films by their ratings, and from what age they are recommended."""
+
+
+async def rated_films(house: House) -> None:
+    for rating in RATINGS:
+        body = {"title": rating, "runtime_minutes": 90, "age_rating": rating}
+        made = await house.ask("admin", "POST", "movies", body)
+        await shown(house, made.data["id"])
+
+
+def born(years: int) -> str:
+    """A day of birth of whoever has been so old for some days."""
+    today = datetime.now(UTC).date()
+    birthday = today.replace(year=today.year - years, day=min(today.day, 28))
+    return str(birthday - timedelta(days=5))
+
+
+async def test_films_for_older_people_are_not_recommended_to_who_says_the_age(
+    house: House,
+) -> None:
+    await rated_films(house)
+    assert await titles(house, "ada") == set(RATINGS)
+    for years in (14, 40, 3):
+        body = {"date_of_birth": born(years)}
+        answer = await house.ask("ada", "PUT", "me/preferences", body)
+        assert answer.data["date_of_birth"] == body["date_of_birth"]
+        assert (await house.ask("ada", "GET", "me/preferences")).data == answer.data
+        allowed = {rating for rating, least in RATINGS.items() if years >= least}
+        assert await titles(house, "ada") == allowed, years
+        assert await titles(house, "bob") == set(RATINGS)
+    # What is not said any more is deleted.
+    gone = await house.ask("ada", "PUT", "me/preferences", {"genres": ["Drama"]})
+    assert gone.data["date_of_birth"] is None
+    assert await titles(house, "ada") == set(RATINGS)
+
+
+async def test_who_opts_out_is_shown_films_for_the_age_all_the_same(house: House) -> None:
+    await rated_films(house)
+    body = {"date_of_birth": born(10), "opt_out": True}
+    assert (await house.ask("ada", "PUT", "me/preferences", body)).status == 200
+    assert await titles(house, "ada") == {"U", "unrated"}
+
+
+@pytest.mark.parametrize("day", ["1899-12-31", "2999-01-01"])
+async def test_nobody_was_born_in_the_future_or_very_long_ago(house: House, day: str) -> None:
+    answer = await house.ask("ada", "PUT", "me/preferences", {"date_of_birth": day})
+    assert answer.error == (400, "VALIDATION_ERROR")
+
+
+async def test_a_date_of_birth_is_sealed_and_its_owner_gets_it_with_the_rest(
+    house: House,
+) -> None:
+    await house.ask("ada", "PUT", "me/preferences", {"date_of_birth": "1995-03-22"})
+    ada = UUID(house.people["ada"])
+    kept = await house.database.fetchval(
+        "select date_of_birth from recommendation_preferences where user_id = $1", ada
+    )
+    assert CIPHER.open(kept, place=SEALED.place(ada)) == b"1995-03-22"
+    async with await open_pool(house.address, size=2) as pool:
+        (said,) = (await disclosed(pool, ada))["recommendation_preferences.json"]
+    assert said["date_of_birth"] == "1995-03-22"
+    seen = await house.ask("admin", "GET", f"admin/users/{ada}")
+    assert seen.status == 200
+    assert "1995" not in str(seen.envelope)
 
 
 async def test_what_was_shown_is_kept_with_its_place_and_its_chance(house: House) -> None:
@@ -360,7 +438,7 @@ async def test_what_a_guest_does_whose_account_has_opted_out_is_not_kept(house: 
     )
     count = "select count(*) from recommendation_exposures"
     async with await open_pool(house.address, size=2) as pool:
-        store = RecommendationsRepository(pool, new_id=uuid4)
+        store = RecommendationsRepository(pool, CIPHER, new_id=uuid4)
         await store.show(guest, seen(), 1, Assigned(), now)
         assert await store.note(guest, clicked, now) == 1
         assert await house.database.fetchval(count) == 1
@@ -389,7 +467,7 @@ async def test_old_exposures_and_events_are_deleted(house: House) -> None:
     event = {"events": [{"kind": "click", "movie_id": films["One"]}]}
     await house.ask("ada", "POST", "events", event)
     async with await open_pool(house.address, size=2) as pool:
-        store = RecommendationsRepository(pool, new_id=uuid4)
+        store = RecommendationsRepository(pool, CIPHER, new_id=uuid4)
         now = datetime.now(UTC)
         assert await store.forget_exposures(now, 10) == await store.forget_events(now, 10) == 0
         later = now + timedelta(days=KEPT_DAYS + 1)
@@ -401,7 +479,7 @@ async def test_old_exposures_and_events_are_deleted(house: House) -> None:
 async def disclosed(pool: Pool, user_id: UUID) -> dict[str, Any]:
     """The files of an export."""
     files = {}
-    async for one in RecommendationFacts(pool, page_rows=2).disclose(user_id):
+    async for one in RecommendationFacts(pool, CIPHER, page_rows=2).disclose(user_id):
         files[one.name] = json.loads(b"".join([piece async for piece in one.pieces]))
     return files
 
@@ -471,7 +549,7 @@ async def test_a_good_rating_counts_as_liking_the_film(house: House) -> None:
     # What a moderator thinks of the text says nothing about the taste of who wrote it.
     liked = {UUID(films["Good"]), UUID(films["Hidden"])}
     async with await open_pool(house.address, size=2) as pool:
-        store = RecommendationsRepository(pool, new_id=uuid4)
+        store = RecommendationsRepository(pool, CIPHER, new_id=uuid4)
         known = await store.known(ada, [ada], now)
         assert {(act.movie_id, act.kind) for act in known.acts} == {
             (one, ActKind.LIKED) for one in liked
@@ -498,7 +576,7 @@ def models(
     def now() -> datetime:
         return datetime.now(UTC) + ahead
 
-    programme = Programme(RecommendationsRepository(pool, new_id=uuid4), now=now)
+    programme = Programme(RecommendationsRepository(pool, CIPHER, new_id=uuid4), now=now)
     ours = Models(
         *(ModelRepository(pool), programme, current, building(command)),
         *(TrialsRepository(pool), refitting(refit_command)),
@@ -540,7 +618,7 @@ async def test_what_others_with_the_same_taste_saw_comes_first_with_its_reason(
             UUID(films["Else"]): 60,
             UUID(films["Far"]): 60,
         }
-        store = RecommendationsRepository(pool, new_id=uuid4)
+        store = RecommendationsRepository(pool, CIPHER, new_id=uuid4)
         known, programme = await store.known(ada, [ada], now), await store.programme(now)
     choice = choice_for(known, programme, None, now)
     order = current.scorer.order(choice.candidates, choice.customer)

@@ -1,7 +1,7 @@
 /** Films that somebody may like, why, and what that person says about them. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useId, useState } from "react";
 import { api, ask } from "../api/client";
 import { useSession } from "../api/session";
 import { Poster } from "../films/poster";
@@ -168,7 +168,9 @@ function Preferences() {
   return (
     <details className="panel preferences">
       <summary>{t(known.data.opt_out ? "forYou.isOff" : "forYou.preferences")}</summary>
-      <Choosing known={{ genres: [], cinema_ids: [], opt_out: false, ...known.data }} />
+      <Choosing
+        known={{ genres: [], cinema_ids: [], opt_out: false, date_of_birth: null, ...known.data }}
+      />
     </details>
   );
 }
@@ -177,10 +179,12 @@ interface Chosen {
   genres: string[];
   cinema_ids: string[];
   opt_out: boolean;
+  date_of_birth: string | null;
 }
 
 function Choosing({ known }: { known: Chosen }) {
   const { t } = useWords();
+  const birth = useId();
   const queries = useQueryClient();
   const films = useQuery(filmsQuery({}));
   const cinemas = useQuery(cinemasQuery);
@@ -222,6 +226,23 @@ function Choosing({ known }: { known: Chosen }) {
         chosen={wanted.cinema_ids}
         change={(key, isOn) => change("cinema_ids", key, isOn)}
       />
+      <div className="field">
+        <label htmlFor={birth}>{t("forYou.born")}</label>
+        <input
+          id={birth}
+          type="date"
+          autoComplete="bday"
+          min="1900-01-01"
+          max={new Date().toISOString().slice(0, 10)}
+          value={wanted.date_of_birth ?? ""}
+          aria-describedby={`${birth}-hint`}
+          onChange={(event) => {
+            saved.reset();
+            setWanted({ ...wanted, date_of_birth: event.target.value || null });
+          }}
+        />
+        <small id={`${birth}-hint`}>{t("forYou.bornText")}</small>
+      </div>
       <label className="check">
         <input
           type="checkbox"

@@ -659,6 +659,9 @@ export const de: Texts = {
   "forYou.isOff": "Empfehlungen achten nicht auf Sie",
   "forYou.genres": "Genres",
   "forYou.cinemas": "Kinos",
+  "forYou.born": "Geburtsdatum (freiwillig)",
+  "forYou.bornText":
+    "Filme für Ältere werden dann weggelassen. Es wird verschlüsselt gespeichert, und niemand sonst sieht es.",
   "forYou.optOut": "Nicht darauf achten, was ich buche und tue",
   "forYou.optOutText":
     "Was für Empfehlungen über Sie gespeichert war, wird gelöscht. Sie sehen weiterhin, was neu und beliebt ist.",

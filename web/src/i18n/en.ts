@@ -640,6 +640,9 @@ export const en = {
   "forYou.isOff": "Recommendations do not look at you",
   "forYou.genres": "Genres",
   "forYou.cinemas": "Cinemas",
+  "forYou.born": "Date of birth (optional)",
+  "forYou.bornText":
+    "Films for older people are left out then. It is kept encrypted, and nobody else sees it.",
   "forYou.optOut": "Do not look at what I book and do",
   "forYou.optOutText":
     "What was kept about you for recommendations is deleted. You still see what is new and popular.",
