@@ -13,7 +13,13 @@ from multidict import istr
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.principal import INVALID_TOKEN, InvalidToken, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
-from cinema.http.connections.body import body_at_hand, check_is_json, has_body, read_body
+from cinema.http.connections.body import (
+    IDEMPOTENCY_KEY,
+    body_at_hand,
+    check_is_json,
+    has_body,
+    read_body,
+)
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.upload import Upload, Uploads
@@ -34,7 +40,6 @@ CANCELLED_STATUS: Final = 499
 """A status that is counted and logged, never sent: the answer came too late to be sent."""
 
 AUTHORIZATION: Final = istr("Authorization")
-IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 DEVICE_TOKEN: Final = istr("Device-Token")
 """The token of a scanner: another header than that of people, at which other routes do not look."""
 

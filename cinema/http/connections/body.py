@@ -9,12 +9,13 @@ from aiohttp.web import RequestPayloadError
 from multidict import istr
 
 from cinema.domain.rejections import Refused, refuse
-from cinema.http.connections.request import HttpRequest
+from cinema.http.connections.request import HttpRequest, KnownRequest
 
 CONTENT_TYPE: Final = istr("Content-Type")
 CONTENT_LENGTH: Final = istr("Content-Length")
 CONTENT_ENCODING: Final = istr("Content-Encoding")
 EXPECT: Final = istr("Expect")
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
 
 
@@ -26,13 +27,15 @@ def has_body(request: HttpRequest) -> bool:
 
 def body_at_hand(request: HttpRequest, limit_bytes: int) -> bytes | None:
     """The body if all of it has come with the head, which is usual; otherwise None."""
-    content = request.content
-    if not content.is_eof():
+    if isinstance(request, KnownRequest):
+        body = request.body
+    elif request.content.is_eof():
+        try:
+            body = request.content.read_nowait()
+        except (RequestPayloadError, OSError):
+            raise refuse("BAD_REQUEST", "The body is not well-formed.") from None
+    else:
         return None
-    try:
-        body = content.read_nowait()
-    except (RequestPayloadError, OSError):
-        raise refuse("BAD_REQUEST", "The body is not well-formed.") from None
     if len(body) > limit_bytes:
         raise _too_large(limit_bytes)
     return body

@@ -19,6 +19,7 @@ from aiohttp.web import BaseRequest, RequestPayloadError, Server, StreamResponse
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from cinema.domain.rejections import Rejection
+from cinema.http.connections.known_heads import KnownHeads
 from cinema.http.connections.masked_frames import MaskedFrames
 from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.taskless_connection import (
@@ -89,6 +90,7 @@ class Connection(TasklessConnection):
         *,
         loop: asyncio.AbstractEventLoop,
         turns: Turns,
+        known_heads: KnownHeads,
         taskless_call_of: TasklessCallOf,
         late_call_of: LateCallOf,
         refuse_late: RefuseLate,
@@ -98,6 +100,7 @@ class Connection(TasklessConnection):
         super().__init__(
             manager,
             loop=loop,
+            known_heads=known_heads,
             taskless_call_of=taskless_call_of,
             late_call_of=late_call_of,
             # For the library None means "no access log", which its signature does not show.
@@ -458,6 +461,7 @@ class ConnectionServer(Server):
     ) -> None:
         super().__init__(handler)
         self._turns = turns
+        self._known_heads = KnownHeads()
         self._taskless_call_of = taskless_call_of
         self._refuse_late = refuse_late
         self._late_call_of = partial(LateCall, refuse=refuse_late)
@@ -470,6 +474,7 @@ class ConnectionServer(Server):
             self,
             loop=self._loop,
             turns=self._turns,
+            known_heads=self._known_heads,
             taskless_call_of=self._taskless_call_of,
             late_call_of=self._late_call_of,
             refuse_late=self._refuse_late,

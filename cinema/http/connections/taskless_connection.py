@@ -9,6 +9,7 @@ from aiohttp.web import Server
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from cinema.domain.addresses import address_key
+from cinema.http.connections.known_heads import KnownHeads, is_whole
 from cinema.http.connections.request import TasklessRequest
 from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
 from cinema.http.taskless import LateCall, TasklessCall
@@ -36,11 +37,14 @@ class TasklessConnection(RequestHandler):
     aiohttp's loop over the requests of a connection. During a taskless request `start` goes on
     sleeping, because the future for which it waits is set aside. To aiohttp the connection looks
     busy: data that arrives is queued, and keep-alive and shutdown wait. Afterwards the future is
-    put back.
+    put back. A request whose head is one of the `known_heads` passes the parser by, if that is
+    certainly between two requests.
     """
 
     __slots__ = (
+        "_is_between",
         "_is_late",
+        "_known_heads",
         "_late_call_of",
         "_parked",
         "_taskless",
@@ -54,11 +58,14 @@ class TasklessConnection(RequestHandler):
         self,
         manager: Server,
         *,
+        known_heads: KnownHeads,
         taskless_call_of: TasklessCallOf,
         late_call_of: LateCallOf,
         **options: Any,
     ) -> None:
         super().__init__(manager, keepalive_timeout=KEEP_ALIVE_S, **options)
+        self._known_heads = known_heads
+        self._is_between = True
         self._taskless_call_of = taskless_call_of
         self._late_call_of = late_call_of
         self._is_late = False
@@ -78,17 +85,45 @@ class TasklessConnection(RequestHandler):
         """Feed the parser; serve what it gives, or wake `start` for it."""
         waiter = self._waiter
         if waiter is None or waiter.done():
-            RequestHandler.data_received(self, data)
+            self._parse(data)
+            return
+        if self._is_between and not self._is_late and self._serve_known(data, waiter):
             return
         # Without its future aiohttp cannot wake `start`, which may not be needed.
         self._waiter = None
         try:
-            RequestHandler.data_received(self, data)
+            self._parse(data)
         finally:
             self._waiter = waiter
-        if self._messages and not self._serve_without_task(waiter):
+        if self._messages and not self._serve_without_task(waiter, data):
             self._turn_of_next = "late" if self._is_late else "had"
             waiter.set_result(None)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, and note whether it is between two requests then."""
+        seen = self._request_count
+        was_between, self._is_between = self._is_between, False
+        RequestHandler.data_received(self, data)
+        if was_between and self._request_count == seen + 1:
+            message, payload = self._messages[-1]
+            self._is_between = not isinstance(message, _ErrInfo) and is_whole(
+                data, message, payload
+            )
+
+    def _serve_known(self, data: bytes, waiter: asyncio.Future[None]) -> bool:
+        """Serve a request whose head is known; False if the parser must see it."""
+        manager = self._manager
+        if self._paused or manager is None:
+            return False
+        request = self._known_heads.request(data, self)
+        if request is None:
+            return False
+        call = self._taskless_call_of(request)
+        if call is None:
+            return False
+        self._request_count += 1
+        self._serve_call(call, waiter, manager)
+        return True
 
     def taskless_over(self, *, keep_alive: bool) -> None:
         """The reply is written: continue, but not before the client has read most of it."""
@@ -124,8 +159,11 @@ class TasklessConnection(RequestHandler):
                 self._taskless.give_up()
                 self._parked.cancel()
 
-    def _serve_without_task(self, waiter: asyncio.Future[None]) -> bool:
-        """Serve the request that has come; False if it needs `start`, and nothing is done."""
+    def _serve_without_task(self, waiter: asyncio.Future[None], data: bytes) -> bool:
+        """Serve the request that has come; False if it needs `start`, and nothing is done.
+
+        `data` is what the parser has read last.
+        """
         message, payload = self._messages[0]
         parser, manager = self._parser, self._manager
         if (
@@ -144,13 +182,20 @@ class TasklessConnection(RequestHandler):
             return False
         self._messages.clear()
         parser.message_consumed()
+        if self._is_between:
+            self._known_heads.learn(data, message)
+        self._serve_call(call, waiter, manager)
+        return True
+
+    def _serve_call(
+        self, call: TasklessCall | LateCall, waiter: asyncio.Future[None], manager: Server
+    ) -> None:
         manager.requests_count += 1
         self._waiter = None
         self._parked = waiter
         self._request_in_progress = True
         self._taskless = call
         call.begin()
-        return True
 
     def _end_taskless(self) -> None:
         """Do what `start` does between two requests."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiohttp.web_protocol import RequestHandler
 
 from cinema.http.connections import taskless_connection
 from cinema.http.connections.taskless_connection import TasklessConnection
@@ -109,6 +110,85 @@ async def test_unusual_request_is_served_in_a_task(
     assert taskless.in_a_task[0]
 
 
+# --- known heads
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What has come to a parser."""
+    seen: list[bytes] = []
+    parse = RequestHandler.data_received
+
+    def data_received(connection: RequestHandler, data: bytes) -> None:
+        parse(connection, data)
+        seen.append(data)
+
+    monkeypatch.setattr(RequestHandler, "data_received", data_received)
+    return seen
+
+
+async def test_a_head_is_parsed_once(taskless: Server, parsed: list[bytes]) -> None:
+    for _ in range(2):
+        async with taskless.client() as client:
+            await until(lambda: bool(taskless.edge._server.connections))
+            await until(lambda: connection_of(taskless)._waiter is not None)
+            for number in range(10):
+                body = b'{"seats":["F%d"]}' % number
+                asked = request("POST", "/echo", body, idempotency_key=f"k{number}")
+                answer = await client.ask(asked)
+                assert answer.json["data"]["seats"] == [f"F{number}"]
+        await until(lambda: not taskless.edge._server.connections)
+    assert len(parsed) == 1
+    assert taskless.in_a_task == [False] * 20
+    assert taskless.edge._server.requests_count == 20
+
+
+async def test_a_known_head_for_a_route_with_a_task_is_parsed(
+    taskless: Server, parsed: list[bytes]
+) -> None:
+    async with taskless.client() as client:
+        await until(lambda: bool(taskless.edge._server.connections))
+        await until(lambda: connection_of(taskless)._waiter is not None)
+        for path, status in (("/me", 401), ("/healthz", 200), ("/nowhere", 404), ("/me", 401)):
+            assert (await client.ask(request("GET", path))).status == status
+    assert [data.split()[1] for data in parsed] == [b"/me", b"/healthz", b"/nowhere"]
+
+
+async def test_revoked_token_behind_a_known_head_is_refused(
+    taskless: Server, parsed: list[bytes]
+) -> None:
+    token = taskless.token()
+    asked = request("GET", "/me", authorization=f"Bearer {token}")
+    async with taskless.client() as client:
+        await until(lambda: bool(taskless.edge._server.connections))
+        await until(lambda: connection_of(taskless)._waiter is not None)
+        assert (await client.ask(asked)).status == 200
+        taskless.gatekeeper.revoked.add(token)
+        assert (await client.ask(asked)).code == "UNAUTHENTICATED"
+    assert len(parsed) == 1
+
+
+@pytest.mark.parametrize("begun", [b"GET /desk HTTP/1.1\r\nHost: test\r\nX: ", b"PUT"])
+async def test_no_known_head_is_seen_within_another_request(
+    taskless: Server, desk: Desk, parsed: list[bytes], begun: bytes
+) -> None:
+    known = request("POST", "/echo", GOOD)
+    async with taskless.client() as client:
+        for _ in range(2):
+            await until(lambda: bool(taskless.edge._server.connections))
+            await until(lambda: connection_of(taskless)._waiter is not None)
+            assert (await client.ask(known)).status == 201
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        client.send(begun)
+        await until(lambda: begun in parsed)
+        reply("first")
+        assert (await client.answer()).json["data"] == "first"
+        client.send(known)
+        assert (await client.answer()).code == "BAD_REQUEST"
+        assert await client.ends()
+
+
 # --- the same bytes
 
 TOKEN = "Bearer {token}"
@@ -163,7 +243,8 @@ async def test_both_ways_give_the_same_bytes(options: EdgeOptions) -> None:
         serving(options) as usual,
         serving(options, taskless=True) as taskless,
     ):
-        for name, raw in ASKED.items():
+        # The second time heads are known.
+        for name, raw in [*ASKED.items()] * 2:
             given = raw.replace(TOKEN.encode(), f"Bearer {usual.token()}".encode())
             answers = [await _whole_answer(server, given) for server in (usual, taskless)]
             assert answers[0] == answers[1], name
