@@ -580,9 +580,9 @@ class ShowtimeActor:
                 publisher.publish(part.epoch, seq, unwritten.event, unwritten.terms)
         publisher.published_seq = durable_seq
         outbox.open_to(self, durable_seq)
-        if self.is_serving and (
+        if (
             self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
-        ):
+        ) and self.is_serving:
             self._consider_snapshot()
 
     def lease_asked(self) -> None:

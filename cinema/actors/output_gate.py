@@ -95,7 +95,11 @@ class OutputGate:
 
     def acknowledge(self, seq: int, reply: OnOutcome, outcome: Outcome, command_id: bytes) -> None:
         """The answer that tells of the event `seq`, just decided."""
-        self._wait(WaitingAnswer(seq, reply, outcome, seq, command_id, False))
+        waiting = WaitingAnswer(seq, reply, outcome, seq, command_id, False)
+        if self._waiting:
+            self._waiting.append(waiting)
+        else:
+            self._waiting = [waiting]
 
     def repeat(
         self,

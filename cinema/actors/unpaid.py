@@ -54,6 +54,10 @@ class UnpaidSeats:
         customer, limit = event.customer, command.unpaid_limit
         if cinema_id in command.staff_cinemas:
             limit = command.staff_unpaid_limit
+        # As in `_refusal`, without its call.
+        held = self.here.get(customer, 0) + self.on_other_nodes.get(customer, 0)
+        if held + len(event.seats) <= limit:
+            return None
         return self._refusal(customer, len(event.seats), limit)
 
     def refusal_of_wish(self, command: JoinWaitlist, now_us: int) -> Rejection | None:

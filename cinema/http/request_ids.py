@@ -14,7 +14,7 @@ _HARMFUL: Final = re.compile(r"[^A-Za-z0-9._\-]")
 
 def new_request_id() -> str:
     """96 random bits; ids name requests in logs and protect nothing."""
-    return f"{getrandbits(96):024x}"
+    return getrandbits(96).to_bytes(12, "big").hex()
 
 
 def clean_request_id(text: str) -> str:

@@ -82,8 +82,13 @@ class TasklessCall(Call):
         params: tuple[bytes, ...],
         subject_id: str | None,
     ) -> None:
+        # As in `Call`, without its call.
         self._started_s = perf_counter()
-        Call.__init__(self, request, request_id_of(request), params)
+        self.request = request
+        self.request_id = request_id_of(request)
+        self.params = params
+        self.caller = self.body = self.query = self.request_key = None
+        self.raw_body = b""
         self._endpoint = endpoint
         self._subject_id = subject_id
         self._is_over = False

@@ -14,7 +14,7 @@ def seats_named(plan: SeatPlan, labels: Sequence[str]) -> tuple[int, ...] | Reje
     """The seats of their labels, or why they cannot be meant."""
     index = plan.index
     try:
-        seats = tuple([index[label] for label in labels])
+        seats = tuple(map(index.__getitem__, labels))
     except KeyError:
         unknown = [label for label in labels if label not in index]
         return Rejection(code="UNKNOWN_SEAT", details={"seats": unknown})

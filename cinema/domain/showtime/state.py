@@ -24,6 +24,7 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    Offer,
     Offers,
     PaymentEnded,
     PaymentReturned,
@@ -238,6 +239,8 @@ class ShowtimeState:
     def put_hold(self, hold_id: bytes, packed: bytes, expires_at_us: int) -> None:
         """Add or replace a live hold."""
         before = self.holds.get(hold_id)
+        self.holds[hold_id] = packed
+        self.next_due_us = min(self.next_due_us, expires_at_us)
         if before is not None and customer_of(before) != customer_of(packed):
             # Staff have held it for somebody whose it is from now on.
             self._count_holder(before, -1)
@@ -246,13 +249,11 @@ class ShowtimeState:
             before = None
         if before is None and self._holders is not None:
             self._count_holder(packed, 1)
-        self.holds[hold_id] = packed
         if self.unpaid is not None:
             if before is None:
                 count_unpaid(self.unpaid, packed, seats_in(packed))
             elif len(packed) != len(before):
                 count_unpaid(self.unpaid, packed, seats_in(packed) - seats_in(before))
-        self.next_due_us = min(self.next_due_us, expires_at_us)
 
     def end_hold(self, hold_id: bytes, status: int, packed: bytes | None = None) -> None:
         """Move a live hold to the ended ones."""
@@ -407,15 +408,8 @@ def change(  # noqa: C901, PLR0912, PLR0915
 ) -> None:
     """What an event does to seats, holds and bookings."""
     match event:
-        case SeatsHeld(hold_id, customer, seats, prices, expires_at_us, book_version, taken):
-            _set(state.seats, seats, HELD)
-            if event.channel:
-                _sell_through(state, seats, event.channel)
-            state.taken += len(seats)
-            packed = pack(customer, at_us, expires_at_us, seats, prices)
-            if book_version:
-                packed += priced_by(book_version, taken)
-            state.put_hold(hold_id, packed, expires_at_us)
+        case SeatsHeld():
+            _hold(state, at_us, event)
         case HoldExtended():
             _extend(state, event)
         case HoldReleased():
@@ -478,6 +472,19 @@ def change(  # noqa: C901, PLR0912, PLR0915
             assert_never(event)
 
 
+def _hold(state: ShowtimeState, at_us: int, event: SeatsHeld | Offer) -> None:
+    """Free seats are held."""
+    seats = event.seats
+    _set(state.seats, seats, HELD)
+    if event.channel:
+        _sell_through(state, seats, event.channel)
+    state.taken += len(seats)
+    packed = pack(event.customer, at_us, event.expires_at_us, seats, event.prices)
+    if event.book_version:
+        packed += priced_by(event.book_version, event.taken)
+    state.put_hold(event.hold_id, packed, event.expires_at_us)
+
+
 def _offer(state: ShowtimeState, at_us: int, offers: Offers) -> None:
     """Hold free seats for some who have waited, whose entries end."""
     if not offers:
@@ -487,14 +494,7 @@ def _offer(state: ShowtimeState, at_us: int, offers: Offers) -> None:
         customer: entry for customer, entry in state.offered.items() if entry_id_of(entry) in holds
     }
     for offer in offers:
-        _set(state.seats, offer.seats, HELD)
-        if offer.channel:
-            _sell_through(state, offer.seats, offer.channel)
-        state.taken += len(offer.seats)
-        packed = pack(offer.customer, at_us, offer.expires_at_us, offer.seats, offer.prices)
-        if offer.book_version:
-            packed += priced_by(offer.book_version, offer.taken)
-        state.put_hold(offer.hold_id, packed, offer.expires_at_us)
+        _hold(state, at_us, offer)
         state.offered[offer.customer] = state.waitlist[offer.customer]
         state.waitlist = _without(state.waitlist, offer.customer)
 

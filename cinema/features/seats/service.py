@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
+from cinema.actors.asking import NOT_FOUND, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, HoldSeen, Outcome, ReadHold, ReadSeats, SeatsSeen
 from cinema.domain.idempotency import IdempotencyKey
@@ -236,7 +236,7 @@ class SeatsService:
         answer: HoldAnswer,
     ) -> None:
         """Give a hold its full time again."""
-        command_id, fingerprint = command_key(key)
+        command_id, fingerprint = self._command_key(key)
         command = ExtendHold(
             command_id=command_id,
             fingerprint=fingerprint,
@@ -255,7 +255,7 @@ class SeatsService:
         answer: HoldAnswer,
     ) -> None:
         """Release a hold, or the part of it that `labels` name."""
-        command_id, fingerprint = command_key(key)
+        command_id, fingerprint = self._command_key(key)
         command = ReleaseHold(
             command_id=command_id,
             fingerprint=fingerprint,
@@ -264,6 +264,10 @@ class SeatsService:
             labels=labels,
         )
         self._tell_holder(showtime_id, command, principal, answer)
+
+    def _command_key(self, key: IdempotencyKey | None) -> tuple[bytes, bytes]:
+        """As `command_key`, without a system call for each command."""
+        return (self._next_id(), b"") if key is None else (key.digest, key.fingerprint)
 
     def _tell_holder(
         self,
@@ -357,6 +361,9 @@ def held_seats(terms: ShowtimeTerms, seats: Seats, prices: Prices) -> list[HeldS
     """Seats as a client sees them."""
     plan, currency = terms.plan, terms.currency
     labels, categories, category_of = plan.labels, plan.categories, plan.category_of
+    if len(seats) == 1:
+        seat = seats[0]
+        return [_held_seat(labels[seat], categories[category_of[seat]], prices[0], currency)]
     return [
         _held_seat(labels[seat], categories[category_of[seat]], price, currency)
         for seat, price in zip(seats, prices, strict=True)
