@@ -30,16 +30,19 @@ Its row is locked: an event that ends its booking waits for it and then finds wh
 it came before, and nothing is put aside.
 """
 
-WANTED: Final = """
-    select a.*, b.total_minor - aside.amount_minor as amount_minor, aside.ids
-    from attempt a join bookings b on b.id = a.booking_id
-    cross join lateral (
+PUT_ASIDE_BY_OTHERS: Final = """
         select coalesce(sum(part.amount_minor), 0)::bigint as amount_minor,
             coalesce(array_agg(part.id order by part.created_at, part.id), '{}') as ids
         from payments part
         where part.booking_id = a.booking_id and part.id <> a.id and part.reserved
-            and part.status in ('created', 'pending')
-    ) aside"""
+            and part.status in ('created', 'pending')"""
+"""What others have put aside for the booking of an attempt `a`."""
+
+WANTED: Final = f"""
+    select a.*, b.total_minor - aside.amount_minor as amount_minor, aside.ids
+    from attempt a join bookings b on b.id = a.booking_id
+    cross join lateral ({PUT_ASIDE_BY_OTHERS}
+    ) aside"""  # noqa: S608  (constants of this module)
 """An `attempt` with all that others have not put aside for its booking, and with their `ids`."""
 
 PUT_ASIDE: Final = """

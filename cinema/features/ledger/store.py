@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.ledger.methods import Attempt, Progress
-from cinema.features.ledger.parts import PART_METHODS
+from cinema.features.ledger.parts import PART_METHODS, PUT_ASIDE_BY_OTHERS
 from cinema.features.ledger.shapes import LedgerLine, LedgerTransaction
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
@@ -68,7 +68,8 @@ _REST: Final = f"""
 with rest as (
     select a.id, b.total_minor - aside.amount_minor as amount_minor, aside.ids
     from payments a join bookings b on b.id = a.booking_id
-    cross join lateral ({PUT_ASIDE_BY_OTHERS}) aside
+    cross join lateral ({PUT_ASIDE_BY_OTHERS}
+    ) aside
     where a.id = $1 and a.status in ('created', 'pending')
 )
 update payments p set amount_minor = rest.amount_minor, completes = rest.ids, updated_at = $2

@@ -20,7 +20,7 @@ from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import BookHold, StartPayment
-from cinema.domain.times import from_us
+from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
 from cinema.features.bookings.checks import check_tender
