@@ -106,7 +106,7 @@ def _order(one: Observed, values: Sequence[float]) -> list[UUID]:
     return [one.ids[place] for place in places]
 
 
-class _Choices:
+class _Likelihood:
     """Choices by signal, with the score of each candidate by the weights of the moment."""
 
     def __init__(self, choices: Sequence[Observed], values: Sequence[float]) -> None:
@@ -142,7 +142,7 @@ def _fit(
 ) -> list[float] | None:
     """The most likely weights, or None without the time for it."""
     values = list(msgspec.structs.astuple(start))
-    moving = _Choices(choices, values)
+    moving = _Likelihood(choices, values)
     for _ in range(SWEEPS_MAX):
         if not go_on():
             return None
