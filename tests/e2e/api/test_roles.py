@@ -514,7 +514,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             )
         },
         "getRecommendationsReport": Call(
-            "GET", f"admin/reports/recommendations?{DAYS_OF}", MANAGERS
+            "GET", f"admin/reports/recommendations?{DAYS_OF}", PLANNERS
         ),
         "getDashboard": Call("GET", "admin/dashboard", PLANNERS),
         "listInvoicesOfCinema": Call("GET", f"cinemas/{house.cinema_id}/invoices", MANAGERS),
