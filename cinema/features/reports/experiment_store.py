@@ -24,7 +24,7 @@ MEASURES: Final[tuple[Measure, ...]] = ("clicked", "booked_shown", "booked")
 # A guest that an account has claimed is the account, in the arm that it was in first; who has opted
 # out by then is in none. What was given back is no outcome.
 # What is known of a customer comes together by grouping, and a booking to the showings before it by
-# a window: joins of so many rows, whose number Postgres cannot foresee, took their square in time.
+# a window: joins of many rows, whose number Postgres cannot foresee, took the square of the time.
 _ARMS: Final = """
 with shown as materialized (
     select e.id, e.experiment, e.arm, e.is_control, e.movie_id, e.shown_at,
