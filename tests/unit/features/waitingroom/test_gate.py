@@ -37,6 +37,7 @@ OPEN = Room(
     places_per_address=100,
     work_bits=0,
     holds_per_second=1,
+    version=1,
     seed=bytes(32),
     seed_digest=bytes(32),
     shuffled_at=NOW,
