@@ -2,7 +2,7 @@
 -- from then on the series is decided by what the provider says. At `look_at` somebody asks it again; without one nothing
 -- more can come.
 alter table series
-    add column due_minor bigint check (due_minor > 0),
+    add column due_minor bigint,
     add column reference text,
     add column look_at timestamptz;
 create index series_to_look_at on series (look_at) where look_at is not null;

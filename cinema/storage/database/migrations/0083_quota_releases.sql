@@ -1,3 +1,6 @@
+-- contract: 0076
+-- Nothing is taken away; the mark is for the triggers on showtimes, which builds before this one set off too.
+--
 -- When quotas of channels are released, for whoever has to offer what they leave: a look of some seconds is a range of
 -- the index, however many showtimes have quotas.
 create table quota_releases (
