@@ -48,7 +48,7 @@ class CredentialParts(msgspec.Struct, frozen=True):
     request_example=examples.ADDRESS,
     response=MailRequested,
     response_example=examples.MAIL_REQUESTED,
-    errors=("RATE_LIMITED", "RETRY"),
+    errors=("RATE_LIMITED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def forgot_password(parts: CredentialParts, context: RequestContext) -> Reply:
     """Send a link, if there is an account."""
@@ -130,7 +130,7 @@ async def verify_email(parts: CredentialParts, context: RequestContext) -> Reply
     request_example=examples.ADDRESS,
     response=MailRequested,
     response_example=examples.MAIL_REQUESTED,
-    errors=("RATE_LIMITED", "RETRY"),
+    errors=("RATE_LIMITED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def resend_verification(parts: CredentialParts, context: RequestContext) -> Reply:
     """Send another link, if there is an account whose address is not verified."""
@@ -154,7 +154,7 @@ async def resend_verification(parts: CredentialParts, context: RequestContext) -
     request_example=examples.CREDENTIALS,
     response=MailRequested,
     response_example=examples.MAIL_REQUESTED,
-    errors=("NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "RETRY"),
+    errors=("NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_email(parts: CredentialParts, context: RequestContext) -> Reply:
     """Send a link to the new address."""

@@ -64,7 +64,7 @@ async def begin_guest(parts: GuestParts, context: RequestContext) -> Reply:
     roles=GUESTS,
     response=GuestEnded,
     response_example=examples.GUEST_ENDED,
-    errors=("RETRY",),
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def end_guest(parts: GuestParts, context: RequestContext) -> Reply:
     """End the guest."""

@@ -35,7 +35,7 @@ class ProfileParts(msgspec.Struct, frozen=True):
     request_example=examples.PROFILE,
     response=User,
     response_example=examples.USER,
-    errors=("NOT_FOUND", "RETRY"),
+    errors=("NOT_FOUND", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_me(parts: ProfileParts, context: RequestContext) -> Reply:
     """Change the caller's account."""

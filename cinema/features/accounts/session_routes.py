@@ -73,7 +73,7 @@ async def refresh(parts: SessionParts, context: RequestContext) -> Reply:
     body_optional=True,
     response=SessionsEnded,
     response_example=examples.ENDED,
-    errors=(*COOKIE_ERRORS, "RETRY"),
+    errors=(*COOKIE_ERRORS, "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def log_out(parts: SessionParts, context: RequestContext) -> Reply:
     """End the sessions of the request's tokens."""
@@ -90,7 +90,7 @@ async def log_out(parts: SessionParts, context: RequestContext) -> Reply:
     auth="bearer",
     response=SessionsEnded,
     response_example=examples.ENDED,
-    errors=("RETRY",),
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def log_out_everywhere(parts: SessionParts, context: RequestContext) -> Reply:
     """End all sessions of the caller."""
@@ -123,7 +123,7 @@ async def list_sessions(parts: SessionParts, context: RequestContext) -> Reply:
     auth="bearer",
     response=SessionsEnded,
     response_example=examples.ENDED,
-    errors=("RETRY",),
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def end_session(parts: SessionParts, context: RequestContext) -> Reply:
     """End a session of the caller."""

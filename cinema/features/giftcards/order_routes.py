@@ -107,7 +107,7 @@ async def get_order(parts: CardOrderParts, context: RequestContext) -> Reply:
     auth="bearer",
     response=CardOrder,
     response_example=examples.ORDER,
-    errors=("UNKNOWN_PAYMENT_METHOD", "PAYMENT_FAILED", "RETRY"),
+    errors=("UNKNOWN_PAYMENT_METHOD", "PAYMENT_FAILED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def pay_order(parts: CardOrderParts, context: RequestContext) -> Reply:
     """Go on with a payment."""

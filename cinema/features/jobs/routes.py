@@ -65,7 +65,7 @@ async def list_jobs(jobs: JobsService, context: RequestContext) -> Reply:
     roles=frozenset({ADMIN}),
     response=AdminJob,
     response_example=examples.WAITING,
-    errors=("JOB_NOT_FAILED", "RETRY"),
+    errors=("JOB_NOT_FAILED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def retry_job(jobs: JobsService, context: RequestContext) -> Reply:
     """Have a failed job continued where it stopped."""

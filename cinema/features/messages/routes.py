@@ -54,7 +54,7 @@ async def list_messages(messages: MessagesService, context: RequestContext) -> R
     roles=frozenset({ADMIN}),
     response=SentMessage,
     response_example=examples.WAITING,
-    errors=("MESSAGE_NOT_DEAD", "RETRY"),
+    errors=("MESSAGE_NOT_DEAD", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def retry_message(messages: MessagesService, context: RequestContext) -> Reply:
     """Send a dead message again."""

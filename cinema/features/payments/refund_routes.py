@@ -155,7 +155,7 @@ async def list_refunds(parts: RefundParts, context: RequestContext) -> Reply:
     roles=COUNTER_ROLES,
     response=Refund,
     response_example=examples.REFUND,
-    errors=("REFUND_NOT_FAILED", "RETRY"),
+    errors=("REFUND_NOT_FAILED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def retry_refund(parts: RefundParts, context: RequestContext) -> Reply:
     """Ask again."""

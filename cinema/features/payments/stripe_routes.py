@@ -45,7 +45,7 @@ async def _take(parts: StripeParts, context: RequestContext) -> Reply:
     request=bytes,
     response=Taken,
     response_example=examples.TAKEN,
-    errors=("MALFORMED_JSON", "INVALID_SIGNATURE", "PAYLOAD_TOO_LARGE", "RETRY"),
+    errors=("MALFORMED_JSON", "INVALID_SIGNATURE", "PAYLOAD_TOO_LARGE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def take_stripe_event(parts: StripeParts, context: RequestContext) -> Reply:
     """An event."""
@@ -61,7 +61,7 @@ async def take_stripe_event(parts: StripeParts, context: RequestContext) -> Repl
     request=bytes,
     response=Taken,
     response_example=examples.TAKEN,
-    errors=("MALFORMED_JSON", "INVALID_SIGNATURE", "PAYLOAD_TOO_LARGE", "RETRY"),
+    errors=("MALFORMED_JSON", "INVALID_SIGNATURE", "PAYLOAD_TOO_LARGE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def take_stripe_event_unversioned(parts: StripeParts, context: RequestContext) -> Reply:
     """An event."""
