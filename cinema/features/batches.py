@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from cinema.actors.tasks import Tasks
 
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 PATIENCE_S: Final = 0.05
 """So long the next batch waits for the one before. One that takes longer waits for a lock, or for
@@ -23,7 +23,7 @@ LIMIT: Final = 100
 """Items of one batch."""
 
 
-class Batches(Generic[Item, Outcome]):
+class Batches(Generic[Item, Result]):
     """One kind of work: `work` gets the items of a batch and returns the outcome of each.
 
     The first item is worked on at once, those that come meanwhile together behind it. What `work`
@@ -35,7 +35,7 @@ class Batches(Generic[Item, Outcome]):
         self,
         name: str,
         tasks: Tasks,
-        work: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         patience_s: float = PATIENCE_S,
         at_once: int = AT_ONCE,
@@ -47,14 +47,14 @@ class Batches(Generic[Item, Outcome]):
         self._patience_s = patience_s
         self._at_once = at_once
         self._limit = limit
-        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running = 0
         # The last batch that was begun, unless it has ended or lasts too long.
         self._awaited: object | None = None
 
-    async def outcome(self, item: Item) -> Outcome:
+    async def outcome(self, item: Item) -> Result:
         """What came of an item. Raises what the work of its batch raises."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._begin()
         return await future
@@ -87,15 +87,15 @@ class Batches(Generic[Item, Outcome]):
                 self._awaited = None
         self._begin()
 
-    def _taken(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
-        taken: list[tuple[Item, asyncio.Future[Outcome]]] = []
+    def _taken(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        taken: list[tuple[Item, asyncio.Future[Result]]] = []
         while self._waiting and len(taken) < self._limit:
             one = self._waiting.popleft()
             if not one[1].done():
                 taken.append(one)
         return taken
 
-    async def _settle(self, taken: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+    async def _settle(self, taken: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         work = self._work([item for item, _ in taken])
         (outcomes,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(outcomes, BaseException):

@@ -110,7 +110,7 @@ NOTE: Final = f"""{_ASKED.format(twelfth="text", names="direction, outcome")}
 select scanner_id, nonce from kept"""  # noqa: S608
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ShownCode(msgspec.Struct, frozen=True, kw_only=True):
     """A code that is shown at a door: by a device, of whose token `digest` is, or by somebody."""
 
     claim: TicketClaim
@@ -119,7 +119,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str | None
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenCode(msgspec.Struct, frozen=True):
     """What there is to a code: the device, the tickets, and the answer that the scan has had."""
 
     device: Device | None
@@ -145,11 +145,11 @@ class DoorsRepository:
 
     def __init__(self, pool: Pool, tasks: Tasks) -> None:
         self._pool = pool
-        self._looks = Batches[Shown, Seen]("door-looks", tasks, self._look)
+        self._looks = Batches[ShownCode, SeenCode]("door-looks", tasks, self._look)
         self._entries = Batches[Passing, bool | None]("door-entries", tasks, self._enter)
         self._notes = Batches[Passing, bool | None]("door-notes", tasks, self._note)
 
-    async def look(self, shown: Shown) -> Seen:
+    async def look(self, shown: ShownCode) -> SeenCode:
         """What there is to a code. Refuses RETRY."""
         return await self._looks.outcome(shown)
 
@@ -170,7 +170,7 @@ class DoorsRepository:
             raise AnsweredBefore
         return noted is not None
 
-    async def _look(self, shown: Sequence[Shown]) -> list[Seen]:
+    async def _look(self, shown: Sequence[ShownCode]) -> list[SeenCode]:
         spans = [bookings_of(one.claim.ticket_id) for one in shown]
         async with connection(self._pool) as reading:
             rows = await reading.fetch(
@@ -233,12 +233,12 @@ class DoorsRepository:
             return None
 
 
-def _seen(rows: Sequence[Record]) -> Seen:
+def _seen(rows: Sequence[Record]) -> SeenCode:
     first = rows[0]
     device = None if first["id"] is None else device_of(first, cinema_id="device_cinema_id")
     kept = None if first["answer"] is None else kept_of(first)
     known = [] if first["booking_id"] is None else [known_of(row) for row in rows]
-    return Seen(device, known, kept)
+    return SeenCode(device, known, kept)
 
 
 def _ticket(passing: Passing) -> Hashable:

@@ -15,7 +15,7 @@ from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
 from cinema.features.tickets.device_service import DevicesService, digest_of, scanner_of
-from cinema.features.tickets.door_store import DoorsRepository, Passing, Seen, Shown
+from cinema.features.tickets.door_store import DoorsRepository, Passing, SeenCode, ShownCode
 from cinema.features.tickets.metrics import ADMITTED, ScanCounts
 from cinema.features.tickets.rules import (
     GROUP,
@@ -41,7 +41,7 @@ from cinema.features.tickets.shapes import (
 )
 from cinema.features.tickets.signing import TicketKeys
 
-NOTHING: Final = Seen(device=None, known=[], kept=None)
+NOTHING: Final = SeenCode(device=None, known=[], kept=None)
 HIDDEN: Final = frozenset({"TICKET_FORGED", "WRONG_CINEMA"})
 """Refusals that tell nothing of a ticket."""
 
@@ -125,17 +125,17 @@ class ScansService:
 
     async def _look(
         self, caller: Principal | None, token: str, request: ScanInput, claim: TicketClaim | None
-    ) -> tuple[Scanner, Seen]:
+    ) -> tuple[Scanner, SeenCode]:
         """Who scans, and what there is to the code: of a device in one look."""
         if caller is None and claim is not None:
             digest = digest_of(token)
-            shown = Shown(claim=claim, digest=digest, scanner_id=None, nonce=request.nonce)
+            shown = ShownCode(claim=claim, digest=digest, scanner_id=None, nonce=request.nonce)
             seen = await self._doors.look(shown)
             return scanner_of(seen.device, request.device_id), seen
         scanner = await self._devices.scanner(caller, token, request.device_id)
         if claim is None:
             return scanner, NOTHING
-        shown = Shown(claim=claim, digest=None, scanner_id=scanner.id, nonce=request.nonce)
+        shown = ShownCode(claim=claim, digest=None, scanner_id=scanner.id, nonce=request.nonce)
         return scanner, await self._doors.look(shown)
 
     async def _decide(
@@ -143,7 +143,7 @@ class ScansService:
         scanner: Scanner,
         request: ScanInput,
         claim: TicketClaim | None,
-        seen: Seen,
+        seen: SeenCode,
         at: datetime,
         now: datetime,
         client: Client,
@@ -189,7 +189,7 @@ class ScansService:
                 self._counts.outcomes[ADMITTED] += len(places)
                 return admission(places)
             # Another scanner was faster: what it wrote is there now.
-            shown = Shown(claim=claim, digest=None, scanner_id=None, nonce=None)
+            shown = ShownCode(claim=claim, digest=None, scanner_id=None, nonce=None)
             those = wanted_of(claim, (await self._doors.look(shown)).known)
             codes = [overtaken(request)] * len(those)
         code = first_of([code for code in codes if code is not None])

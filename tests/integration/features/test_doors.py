@@ -18,8 +18,8 @@ from cinema.features.tickets.door_store import (
     NOTE,
     DoorsRepository,
     Passing,
-    Seen,
-    Shown,
+    SeenCode,
+    ShownCode,
 )
 from cinema.features.tickets.rules import Known, Scanner, TicketClaim, ticket_id
 from cinema.features.tickets.scan_store import AnsweredBefore, Once
@@ -195,9 +195,9 @@ async def test_plans_are_made_once_however_many_there_are(database: str) -> None
     async with await open_pool(database, size=1) as one:
         doors = DoorsRepository(one, tasks)
         for number in (1, 2, 3, 4, 5, 6, 40, 1):
-            shown = Shown(claim=claim, digest=bytes(32), scanner_id=None, nonce="n")
+            shown = ShownCode(claim=claim, digest=bytes(32), scanner_id=None, nonce="n")
             seen = await asyncio.gather(*(doors.look(shown) for _ in range(number)))
-            assert seen == [Seen(None, [], None)] * number
+            assert seen == [SeenCode(None, [], None)] * number
             places = range(number)
             await asyncio.gather(*(doors.enter(going_in(place)) for place in places))
             await asyncio.gather(*(doors.note(refused(place)) for place in places))
