@@ -44,7 +44,7 @@ from cinema.features.waitlist.build import WAITLIST
 from cinema.features.watching.build import WATCHING
 from cinema.features.webhooks.build import WEBHOOKS
 from cinema.features.website.build import WEBSITE
-from cinema.http.document.openapi import Product
+from cinema.http.document.openapi import DocumentHead
 from cinema.http.errors import error_table
 from cinema.integrations.forks import ForkServer
 from cinema.storage.journal.branches import RowBranches
@@ -87,7 +87,7 @@ FEATURES: Final[dict[str, Listed]] = {
 ERRORS: Final = error_table(one.errors for one in FEATURES.values())
 """The answer for each code with which a client may be refused."""
 
-PRODUCT: Final = Product(
+PRODUCT: Final = DocumentHead(
     title="cinema",
     about="""\
 Seats of cinemas: see them, hold them, book them, and watch them change. A seat is named by its \

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import asyncpg
@@ -19,7 +19,8 @@ from tests.support.waiting import look_again
 
 PATIENCE_S = 60.0
 
-Database = asyncpg.Connection[asyncpg.Record]
+# Text, because the driver's classes are generic for type checkers only.
+Database: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Ask = Callable[[str, str, Any], Awaitable[Any]]
 """Method, path and body of what somebody who may do everything asks for; the `data`."""
 

@@ -32,7 +32,7 @@ _FILES: Final = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 _WEIGHTS: Final = {"": "Rg", "B": "Bd"}
 _FOLDER: Final = "static/weblate_fonts/kurinto/ttf"
 
-_LAYOUT: Final = ("GDEF", "GPOS", "GSUB", "kern")
+LAYOUT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "kern")
 """Tables of a font that no sheet has in it, and that cost a sixth of its time: the library reads
 them to leave them out. Letters are joined by the font's file, which still has them."""
 
@@ -89,7 +89,7 @@ def loaded_fonts() -> Fonts:
         assert reader is not None
         reader.file.close()
         reader.file = BytesIO(font.ttffile.read_bytes())
-        for table in _LAYOUT:
+        for table in LAYOUT_TABLES:
             del font.ttfont[table]
     _characters(FONTS / _FILES[""])
     return fonts

@@ -20,7 +20,7 @@ from cinema.features.operations.shapes import (
     ShowtimeShown,
 )
 from cinema.http.context import RequestContext
-from cinema.http.document.openapi import Product, openapi_document
+from cinema.http.document.openapi import DocumentHead, openapi_document
 from cinema.http.errors import ErrorTable
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Auth, Operation, Route
@@ -40,7 +40,7 @@ class ForOperators(TypedDict):
 OPERATORS: Final[ForOperators] = {"auth": "bearer", "roles": frozenset({ADMIN})}
 """The verifier of this edge knows only tokens of operators."""
 
-CONTROL: Final = Product(
+CONTROL: Final = DocumentHead(
     title="cinema, control endpoint",
     about="""\
 For operators, on a listener of its own: see nodes, ring, actors, journals and past seat maps; \

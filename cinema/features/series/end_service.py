@@ -66,7 +66,7 @@ class SeriesEndings:
         for part, outcome in unpaid:
             await self._tills.not_taken(part.payment_id)
             if kept.due_minor is not None:
-                await self._give_back(kept, part, refusal_of(outcome).code)
+                await self.give_back(kept, part, refusal_of(outcome).code)
         await self._store.done(kept.id, [part.booking_id for part, _ in unpaid])
         return found(await self._store.find(kept.id))
 
@@ -94,9 +94,9 @@ class SeriesEndings:
         """
         await self._store.name_parts(kept)
         for part in kept.parts:
-            await self._give_back(kept, part, CALLED_OFF)
+            await self.give_back(kept, part, CALLED_OFF)
 
-    async def _give_back(self, kept: KeptSeries, part: SeriesPart, reason: str) -> None:
+    async def give_back(self, kept: KeptSeries, part: SeriesPart, reason: str) -> None:
         """Have the money of one booking go back, once nothing can book it any more."""
         attempt = found(await self._attempts.find(part.payment_id))
         booking = found(await self._attempts.payable(part.booking_id))

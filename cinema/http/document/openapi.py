@@ -64,7 +64,7 @@ _SCHEMES: Final[Json] = {
 }
 
 
-class Product(msgspec.Struct, frozen=True, kw_only=True):
+class DocumentHead(msgspec.Struct, frozen=True, kw_only=True):
     """What is served, for its document.
 
     `about` is the first paragraph, and `tags` say what the operations of each tag are for.
@@ -79,7 +79,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 def openapi_document(
     routes: Iterable[Route],
     errors: ErrorTable,
-    product: Product,
+    product: DocumentHead,
     *,
     version: str,
     server_url: str = "",

@@ -157,7 +157,7 @@ class ReplicaReads:
 
     def confirmed(self, confirmation: StandbyWait) -> Reads:
         """The same reads, of which no failover takes anything back; each is confirmed once."""
-        return _ConfirmedReads(self, confirmation)
+        return _ReplicaConfirmedReads(self, confirmation)
 
     async def read_confirmed(self, query: Query[T], confirmation: StandbyWait) -> T:
         """What a query finds; the replica's answer is confirmed. Refuses RETRY."""
@@ -232,7 +232,7 @@ class ReplicaReads:
             log.warning(REPLICA_UNUSED, outcome=outcome, reason=str(error) or repr(error))
 
 
-class _ConfirmedReads:
+class _ReplicaConfirmedReads:
     """See `ReplicaReads.confirmed`."""
 
     def __init__(self, reads: ReplicaReads, confirmation: StandbyWait) -> None:

@@ -455,7 +455,7 @@ async def test_whoever_dies_while_money_goes_back_gives_each_part_back_once(
     series = await begun(shop, showtimes)
     await house.database.execute("update series set state = 'aborted', to_free = true")
     await until(house, "select not to_free from series")
-    give, given = SeriesEndings._give_back, 0  # noqa: SLF001  (where it dies)
+    give, given = SeriesEndings.give_back, 0  # where it dies
 
     async def die(self: SeriesEndings, *values: Any) -> None:
         nonlocal given
@@ -464,7 +464,7 @@ async def test_whoever_dies_while_money_goes_back_gives_each_part_back_once(
         if given in {1, 3}:
             raise refuse("RETRY")
 
-    monkeypatch.setattr(SeriesEndings, "_give_back", die)
+    monkeypatch.setattr(SeriesEndings, "give_back", die)
     shop.pay(series)
     await look_now(shop)
     await shop.double.deliveries.release(times=2)

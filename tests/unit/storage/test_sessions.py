@@ -13,7 +13,11 @@ KEPT_IN_SESSION = re.compile(
     r"pg_(?:try_)?advisory_lock(?:_shared)?\(|execute\(\s*f?\"(?:set (?!local)|listen |declare )"
 )
 
-WITH_SESSIONS = {"storage/journal/months.py", "features/recommendations/store.py"}
+WITH_SESSIONS = {
+    "storage/journal/months.py",
+    "features/recommendations/store.py",
+    "features/recommendations/trial_store.py",
+}
 """They take connections of `NodeParts.sessions`."""
 
 

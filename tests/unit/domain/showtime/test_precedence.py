@@ -309,7 +309,7 @@ KINDS = {
 def documented() -> dict[str, list[str]]:
     """The order of refusals by kind of command, as clients read it."""
     text = (Path(__file__).parents[4] / "docs" / "errors.md").read_text()
-    section = text.partition("## Precedence")[2].partition("\n\nWhile a showtime's")[0]
+    section = text.partition("## Precedence")[2].partition("\n\n`PAYMENT_DISPUTED`")[0]
     items = re.findall(r"^- ([a-z ]+): (.+(?:\n  .+)*)", section, re.MULTILINE)
     return {kind: re.findall(r"`([A-Z_]+)`", codes) for kind, codes in items}
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from cinema.features import rounds
 from cinema.features.events import jobs as module
 from cinema.features.events.jobs import (
     LATE,
@@ -96,6 +97,7 @@ async def test_it_rests_the_longer_the_more_else_is_done_but_not_for_ever(
 
     kept = SimpleNamespace(sleep=rest, get_running_loop=lambda: machine)
     monkeypatch.setattr(module, "asyncio", kept)
+    monkeypatch.setattr(rounds, "asyncio", kept)
     job = Publishing(
         Pages(machine, waited),
         EventTail(),

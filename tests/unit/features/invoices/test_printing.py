@@ -215,7 +215,7 @@ def test_tables_that_no_sheet_needs_change_nothing(
 ) -> None:
     (document,) = documents(shown_at(film, sale(*seats(1))))
     without = pdf_of(document, "en")
-    monkeypatch.setattr(scripts, "_LAYOUT", ())
+    monkeypatch.setattr(scripts, "LAYOUT_TABLES", ())
     assert pdf_of(document, "en") == without
 
 
