@@ -54,6 +54,13 @@ async def test_of_two_admins_who_change_one_account_the_second_learns_of_the_fir
     assert back.data["cinema_ids"] == cinema_ids
 
 
+async def test_a_change_of_nothing_leaves_an_account_as_it_is(house: House) -> None:
+    path = f"admin/users/{house.people['staff']}"
+    seen = (await house.ask("admin", "GET", path)).data
+    same = await house.ask("admin", "PATCH", path, {})
+    assert (same.status, same.data) == (200, seen)
+
+
 async def test_account_that_is_unknown_is_not_found(house: House) -> None:
     for method, body in (("GET", None), ("PATCH", {"disabled": True})):
         answer = await house.ask("admin", method, f"admin/users/{UNKNOWN_ID}", body)
